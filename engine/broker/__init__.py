@@ -1,0 +1,1 @@
+"""Queues of envelopes between the outbox and the workers: in process (embedded), RabbitMQ later."""

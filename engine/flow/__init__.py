@@ -1,0 +1,1 @@
+"""The path of a message: intake, outbox relay, dispatch, supervision, the running engine."""

@@ -1,0 +1,1 @@
+"""What the engine tells its keepers: logs and metrics, never clinical content."""
