@@ -7,8 +7,8 @@ What the engine does with each error:
 
 * ``EngineError``
     * ``ConfigError``            never started; shown by ``carebus lint`` with file and line
-    * ``FormatError``            the payload cannot be read: its sender is told, it is stored as REJECTED
-    * ``MappingError``           permanent until the mapping is mended; carries file, line, rule, never values
+    * ``FormatError``            unreadable payload: its sender is told, it is stored as REJECTED
+    * ``MappingError``           permanent until mended; carries file, line and rule, never values
     * ``NotConnected``           nothing was sent: re-open with back-off, no attempt is counted
     * ``DeliveryError``
         * ``RetryableError``     the same payload may succeed later: the channel's retry policy
