@@ -111,6 +111,7 @@ class Delivered:
 
 
 class Stage(StrEnum):
+    STARTING = "starting"  # settings, configuration, opening
     RECEIVING = "receiving"
     ROUTING = "routing"
     MAPPING = "mapping"
@@ -561,6 +562,7 @@ class Query:
     until: datetime | None = None
     limit: int = 50
     before: MessageId | None = None  # cursor: only messages older than this one
+    message_id: MessageId | None = None  # exactly this one
 
 
 @dataclass(frozen=True, slots=True)
