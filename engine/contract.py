@@ -394,7 +394,10 @@ class Envelope:
 
     delivery: DeliveryId
     message_id: MessageId
+    route: str = ""
+    target: str = ""
     attempt: int = 1  # the number the next send will have
+    not_before: datetime | None = None  # a retry that was waiting when the engine stopped
     possible_duplicate: bool = False
     redelivered: bool = False  # handed out before and not settled
 
@@ -640,6 +643,10 @@ class MessageStore(Component, Protocol):
 
         Raises IllegalTransition (nothing of this event is written) or StoreUnavailable.
         """
+
+    async def record_all(self, events: Sequence[Event]) -> Sequence[StoreError | None]:
+        """`record` for many at once, in one commit where possible.  One answer for each event, in
+        order: None when it is durable.  Never raises for an event's sake."""
 
     async def recover(self) -> Mapping[str, int]:
         """Called once after ``open``: marked deliveries become UNCERTAIN; after an unclean stop
