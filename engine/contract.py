@@ -429,9 +429,9 @@ class Lease(Protocol):
     @property
     def envelope(self) -> Envelope: ...
     async def ack(self) -> None: ...
-    async def retry(self, after: timedelta) -> None:
+    async def retry(self, after: timedelta, *, possible_duplicate: bool = False) -> None:
         """Give it back.  It comes again not before ``after``, with ``attempt`` + 1; in an ordered
-        queue nothing overtakes it."""
+        queue nothing overtakes it.  ``possible_duplicate`` is sticky."""
 
     async def park(self, error: ErrorInfo) -> None:
         """Set it aside: it does not come again, the rest of the queue goes on."""
