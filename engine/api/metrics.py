@@ -1,0 +1,165 @@
+"""What Prometheus reads: the engine's status in its text form, made when it is asked for.
+
+The flow counts in plain integers; nothing here runs for a message.  Labels come from bounded sets
+only: a channel's name, a direction, a state, an outcome, an error code.  No label and no value is
+taken from a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_CODE = re.compile(r"[A-Z][A-Z0-9-]{0,39}")
+
+# metric, help, (label value, attribute of ChannelStatus) …
+_INBOUND: Final = (
+    (
+        "carebus_received_messages",
+        "Messages offered by a sender, by what it was told.",
+        "outcome",
+        (
+            ("accepted", "accepted"),
+            ("duplicate", "duplicates"),
+            ("rejected", "rejected"),
+            ("unavailable", "unavailable"),
+        ),
+    ),
+    (
+        "carebus_unwanted_messages",
+        "Accepted messages that no route took, by what became of them.",
+        "state",
+        (("unrouted", "unrouted"), ("filtered", "filtered")),
+    ),
+)
+_OUTBOUND: Final = (
+    ("carebus_sent_deliveries", "Deliveries the peer confirmed.", "sent"),
+    ("carebus_retried_deliveries", "Sends that failed and were put back for later.", "retried"),
+)
+_WAITING: Final = (
+    ("queued", "waiting"),
+    ("retrying", "retrying"),
+    ("uncertain", "uncertain"),
+    ("dead", "dead"),
+)
+
+
+class Metrics:
+    """Renders what ``status`` returns at that moment; ``now`` is aware UTC time."""
+
+    def __init__(
+        self,
+        status: Callable[[], EngineStatus],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_EngineCollector(status, now))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def render(self) -> bytes:
+        """The text exposition format 0.0.4."""
+        return generate_latest(self._registry)
+
+
+class _EngineCollector(Collector):
+    def __init__(self, status: Callable[[], EngineStatus], now: Callable[[], datetime]) -> None:
+        self._status = status
+        self._now = now
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not need a running engine."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        status = self._status()
+        inbound = [channel for channel in status.channels if channel.direction == "inbound"]
+        outbound = [channel for channel in status.channels if channel.direction == "outbound"]
+        yield GaugeMetricFamily(
+            "carebus_engine_ready",
+            "1 when store, broker and every channel are open.",
+            float(status.ready),
+        )
+        yield GaugeMetricFamily(
+            "carebus_engine_start_time_seconds",
+            "When the engine started, in seconds since the epoch.",
+            status.started_at.timestamp(),
+        )
+        for name, text, label, parts in _INBOUND:
+            counter = CounterMetricFamily(name, text, labels=("channel", label))
+            for channel in inbound:
+                for value, attribute in parts:
+                    counter.add_metric((channel.name, value), getattr(channel, attribute))
+            yield counter
+        for name, text, attribute in _OUTBOUND:
+            counter = CounterMetricFamily(name, text, labels=("channel",))
+            for channel in outbound:
+                counter.add_metric((channel.name,), getattr(channel, attribute))
+            yield counter
+        yield from self._backlog(outbound)
+        yield from _health(status.channels)
+
+    def _backlog(self, outbound: Iterable[ChannelStatus]) -> Iterable[Metric]:
+        count = GaugeMetricFamily(
+            "carebus_deliveries",
+            "Deliveries that are not finished, and those that need a person.",
+            labels=("channel", "state"),
+        )
+        oldest = GaugeMetricFamily(
+            "carebus_oldest_waiting_seconds",
+            "Age of the oldest delivery that waits; 0 when none does.",
+            labels=("channel",),
+        )
+        blocked = GaugeMetricFamily(
+            "carebus_channel_blocked",
+            "1 when the channel's queue stands still behind a held delivery.",
+            labels=("channel",),
+        )
+        now = self._now()
+        for channel in outbound:
+            for state, attribute in _WAITING:
+                count.add_metric((channel.name, state), getattr(channel, attribute))
+            since = channel.oldest_waiting
+            age = 0.0 if since is None else max(0.0, (now - since).total_seconds())
+            oldest.add_metric((channel.name,), age)
+            blocked.add_metric((channel.name,), float(channel.blocked))
+        yield from (count, oldest, blocked)
+
+
+def _health(channels: Iterable[ChannelStatus]) -> Iterable[Metric]:
+    state = GaugeMetricFamily(
+        "carebus_channel_state",
+        "1 for the state the channel is in, 0 for the others.",
+        labels=("channel", "direction", "state"),
+    )
+    error = GaugeMetricFamily(
+        "carebus_channel_last_error",
+        "1 for the code of the channel's last error.",
+        labels=("channel", "code"),
+    )
+    for channel in channels:
+        for one in ChannelState:
+            state.add_metric(
+                (channel.name, channel.direction, one.value), float(channel.state == one)
+            )
+        if channel.last_error is not None:
+            code = channel.last_error.code
+            error.add_metric((channel.name, code if _CODE.fullmatch(code) else "other"), 1.0)
+    yield from (state, error)
