@@ -1,5 +1,5 @@
-"""From a directory of YAML to a configuration that can run: everything checked, everything compiled,
-or nothing.
+"""From a directory of YAML to a configuration that can run: all of it checked and compiled, or
+nothing.
 
 `load` reads, checks and compiles a project; `find_connectors` asks the installed packages for their
 connectors; `schema` writes the JSON Schemas that editors complete from; `difference` says what a

@@ -97,7 +97,7 @@ class Channel:
     acknowledge: Literal["accepted", "delivered"] = "accepted"
     duplicates: DuplicateRule | None = None
     unrouted: Literal["error", "ignore"] = "error"
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     index: Mapping[str, Expression] = field(default_factory=dict)
     # outbound
     ordering: Ordering = Ordering()
