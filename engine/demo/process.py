@@ -1,0 +1,163 @@
+"""The real engine as a child process: started, asked how it is, killed and started again.
+
+`EngineProcess` runs ``carebus run`` exactly as a hospital does; nothing of the engine is in the
+process that watches it.  One owner uses it from one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, Self
+
+_POLL_SECONDS = 0.02
+_READY_WITHIN = timedelta(seconds=60)
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+class EngineEnded(Exception):
+    """The engine's process ended by itself; its last lines of log are in the text."""
+
+
+class EngineProcess:
+    """``carebus run`` over one project and one data directory.
+
+    ``listen`` is the port of its control endpoint on loopback.  The log goes to ``log``.  As a
+    context manager it stops the process on leaving, at the latest with SIGKILL.
+    """
+
+    def __init__(self, project: Path, data: Path, *, listen: int, log: Path) -> None:
+        self.project = project
+        self.data = data
+        self.listen = listen
+        self.log = log
+        self.starts = 0
+        self._process: asyncio.subprocess.Process | None = None
+        self._output: IO[bytes] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop(timedelta(seconds=10))
+
+    @property
+    def pid(self) -> int:
+        """Of the running process; raises RuntimeError when there is none."""
+        if self._process is None:
+            raise RuntimeError("the engine's process was not started")
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """The process was never started, or is gone."""
+        return self._process is None or self._process.returncode is not None
+
+    async def start(self) -> None:
+        """Start the process; it is not ready yet.  Raises RuntimeError when it already runs."""
+        if not self.ended:
+            raise RuntimeError("the engine's process runs already")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._output = self.log.open("ab")
+        program = ["-m", "engine.cli", "run"]
+        where = ["--config", str(self.project), "--data", str(self.data)]
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *program,
+            *where,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            env={**os.environ, "CAREBUS_API_LISTEN": f"127.0.0.1:{self.listen}"},
+            start_new_session=True,  # Ctrl-C reaches the watcher, which stops the engine in order
+        )
+        self.starts += 1
+
+    async def ready(self, within: timedelta = _READY_WITHIN) -> None:
+        """Return when the engine says it is ready.
+
+        Raises EngineEnded when it ends before that, TimeoutError after ``within``."""
+        async with asyncio.timeout(within.total_seconds()):
+            while True:
+                if self.ended:
+                    raise EngineEnded(self.last_words())
+                if (await self.ask("/ready"))[0] == 200:
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def ask(self, path: str) -> tuple[int, bytes]:
+        """GET from the control endpoint: status and body; status 0 when nobody answers."""
+        try:
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.listen)
+                try:
+                    request = f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+                    writer.write(request.encode())
+                    answer = await reader.read()
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return 0, b""
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return int(head.split(b" ", 2)[1]) if head.startswith(b"HTTP/1.1 ") else 0, body
+
+    async def status(self) -> Mapping[str, Any] | None:
+        """The engine's state as its control endpoint tells it; None while it does not answer."""
+        code, body = await self.ask("/api/v1/state")
+        if code != 200:
+            return None
+        answer: Mapping[str, Any] = json.loads(body)
+        return answer
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone.  Harmless when it is."""
+        if self._process is not None and not self.ended:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self.gone()
+
+    async def gone(self) -> int | None:
+        """Wait until the process has ended; its exit status (negative: the signal)."""
+        if self._process is None:
+            return None
+        status = await self._process.wait()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        return status
+
+    async def stop(self, grace: timedelta) -> int | None:
+        """SIGTERM, and SIGKILL after ``grace``; the exit status, None when it never ran."""
+        if self._process is not None and not self.ended:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(grace.total_seconds()):
+                    await self._process.wait()
+            except TimeoutError:
+                await self.kill()
+        return await self.gone()
+
+    def last_words(self, lines: int = 20) -> str:
+        """The end of the engine's log."""
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
