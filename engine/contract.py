@@ -681,8 +681,19 @@ class MessageStore(Component, Protocol):
         """QUEUED, RETRYING, UNCERTAIN or DEAD → CANCELLED."""
 
     async def backlog(self) -> Sequence[Backlog]: ...
-    async def purge(self, older_than: datetime, *, content_only: bool, limit: int = 1000) -> int:
-        """Delete one small batch of finished messages (or only their content); returns how many."""
+    async def purge(
+        self,
+        older_than: datetime,
+        *,
+        content_only: bool,
+        limit: int = 1000,
+        channel: ChannelName | None = None,
+    ) -> int:
+        """Delete one small batch of finished messages received by ``channel`` (None: by any), or
+        only their content; returns how many."""
+
+    async def free_bytes(self) -> int | None:
+        """Room on the store's disk; None when the store cannot know."""
 
 
 # --- documents, mappings --------------------------------------------------------------------
