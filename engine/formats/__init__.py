@@ -1,0 +1,20 @@
+"""Bytes to documents and back: `FORMATS` knows every format by the name a channel file uses.
+
+A format is stateless and pure; it imports the contract and nothing else of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from engine.contract import Format
+from engine.formats.hl7v2.document import Hl7Format
+from engine.formats.null import NULL
+from engine.formats.raw import RawFormat
+
+__all__ = ["FORMATS", "NULL"]
+
+FORMATS: Final[Mapping[str, Format]] = {
+    format.name: format for format in (Hl7Format(), RawFormat())
+}

@@ -1,0 +1,384 @@
+"""A lazy view of one HL7 v2 message: nothing is split before somebody looks at it.
+
+`parse` decodes the bytes and splits the MSH segment; the others are split one by one when they
+are first asked for.  A message that nobody edited gives its bytes back exactly, with its byte
+order mark, line ends and trailing garbage; an edited one changes only the segments that were
+edited.  A view belongs to one task: it is not safe to edit it from two.
+
+Tolerated, since hospitals send it (`separators_of` and `decoding` have more): LF, CR LF and mixed
+line ends, blank lines, left-over MLLP framing, segments of any three-character name.  A line
+that is not a segment continues the field before it: somebody sent a line break unescaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from engine.contract import Stage
+from engine.formats.errors import format_error
+from engine.formats.hl7v2.charsets import Charset, declared_charset
+from engine.formats.hl7v2.decoding import at_eight_bits, channel_charset, decode
+from engine.formats.hl7v2.element import component, repetition, subcomponent
+from engine.formats.hl7v2.path import parse_path
+from engine.formats.hl7v2.separators import Separators, separators_of
+from engine.formats.null import NULL_TEXT, Null
+
+_ENDS: Final = re.compile(r"(\r\n|\r|\n)")
+_HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
+_BLANK: Final = "".join(map(chr, range(0x21))) + "\x7f\ufeff"
+
+
+class Segment:
+    """One segment.  ``fields[n]`` is HL7's field n as it is written, escapes and all.
+
+    ``fields[0]`` is the name; in MSH, FHS and BHS ``fields[1]`` is the separator itself.  Read
+    ``fields``; change them with `set_field` or ``Hl7Message.set`` only.
+    """
+
+    __slots__ = ("edited", "fields", "name", "separators")
+
+    def __init__(self, line: str, separators: Separators) -> None:
+        self.separators = separators
+        self.fields = fields = line.split(separators.field)
+        self.name = name = fields[0]
+        if name in _HEADERS:
+            fields.insert(1, separators.field)
+        self.edited = False
+
+    def field(self, number: int) -> str:
+        """The text of this field as it is written; empty when the segment is shorter."""
+        fields = self.fields
+        return fields[number] if number < len(fields) else ""
+
+    def set_field(self, number: int, raw: str) -> None:
+        """Put text that is already escaped into a field.  MSH-1 and MSH-2 cannot be changed."""
+        if number < 1 or (number < 3 and self.name in _HEADERS):
+            raise format_error("HL7-PATH", "this field cannot be set", stage=Stage.MAPPING)
+        fields = self.fields
+        if number >= len(fields):
+            fields.extend([""] * (number + 1 - len(fields)))
+        fields[number] = raw
+        self.edited = True
+
+    def text(self) -> str:
+        """The segment as it is written, without its line end."""
+        fields = self.fields
+        if self.name in _HEADERS:
+            fields = [fields[0], *fields[2:]]
+        return self.separators.field.join(fields)
+
+    def __repr__(self) -> str:
+        return f"Segment({self.name!r}, {len(self.fields) - 1} fields)"
+
+
+class Hl7Message:
+    """One message, made by `parse`.  ``header`` is its MSH segment."""
+
+    __slots__ = (
+        "_body",
+        "_ends",
+        "_first",
+        "_lines",
+        "_numbers",
+        "_prefix",
+        "_segments",
+        "_text",
+        "charset",
+        "header",
+        "separators",
+    )
+
+    format: Final = "hl7v2"
+
+    def __init__(
+        self,
+        body: bytes,
+        text: str,
+        prefix: tuple[bytes, str],
+        charset: Charset,
+        header: Segment,
+    ) -> None:
+        self._body = body
+        self._text = text
+        self._prefix = prefix
+        self.charset = charset
+        self.header = header
+        self.separators = header.separators
+        self._lines: list[str] | None = None
+        self._ends: list[str] | None = None  # None: every line ends with CR
+        self._numbers: dict[str, list[int]] = {}
+        self._segments: dict[int, Segment] = {0: header}
+        self._first: dict[str, Segment | None] = {"MSH": header}
+
+    # --- segments ---------------------------------------------------------------------------
+
+    def segment(self, name: str) -> Segment | None:
+        """The first segment of this name."""
+        try:
+            return self._first[name]
+        except KeyError:
+            pass
+        if self._lines is None:
+            self._split()
+        numbers = self._numbers.get(name)
+        found = self._segment(numbers[0]) if numbers else None
+        self._first[name] = found
+        return found
+
+    def segments(self, name: str) -> Sequence[Segment]:
+        """Every segment of this name, in order."""
+        if self._lines is None:
+            self._split()
+        return [self._segment(number) for number in self._numbers.get(name, ())]
+
+    @property
+    def all(self) -> Sequence[Segment]:
+        """Every segment, in order."""
+        if self._lines is None:
+            self._split()
+        return [self._segment(n) for n in sorted(n for ns in self._numbers.values() for n in ns)]
+
+    def _segment(self, number: int) -> Segment:
+        segment = self._segments.get(number)
+        if segment is None:
+            assert self._lines is not None  # noqa: S101
+            segment = self._segments[number] = Segment(self._lines[number], self.separators)
+        return segment
+
+    def _split(self) -> None:
+        text = self._text
+        lines = text.split("\r")
+        if "\n" in text:
+            lines = self._split_tolerantly()
+        else:
+            separator = self.separators.field
+            for line in lines:
+                name = line[:3]
+                if line and (line[3:4] != separator or not (name.isupper() and name.isalnum())):
+                    lines = self._split_tolerantly()
+                    break
+        self._lines = lines
+        self._number()
+
+    def _number(self) -> None:
+        numbers: dict[str, list[int]] = {}
+        for number, line in enumerate(self._lines or ()):
+            name = line[:3]
+            if name in numbers:
+                numbers[name].append(number)
+            elif name:
+                numbers[name] = [number]
+        self._numbers = numbers
+
+    def _split_tolerantly(self) -> list[str]:
+        pieces = _ENDS.split(self._text)
+        lines: list[str] = []
+        ends: list[str] = []
+        separator = self.separators.field
+        for line, end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+            if not lines or _is_segment(line, separator):
+                lines.append(line)
+                ends.append(end)
+            elif not line.strip(_BLANK):  # a blank line or framing: no content
+                ends[-1] += line + end
+            else:
+                lines[-1] += ends[-1] + line
+                ends[-1] = end
+        self._ends = ends
+        return lines
+
+    # --- what everybody asks ------------------------------------------------------------------
+
+    @property
+    def type(self) -> str:
+        """Message type and trigger event, ``ADT^A01``, whatever the sender's separators are.
+
+        Without an event in MSH-9 the one of EVN-1 counts (HL7 2.1 and 2.2); empty when MSH-9 is.
+        """
+        parts = self.header.field(9).split(self.separators.component, 2)
+        name = parts[0].strip()
+        event = parts[1].strip() if len(parts) > 1 else ""
+        if name and not event:
+            evn = self.segment("EVN")
+            event = evn.field(1).strip() if evn is not None else ""
+        return f"{name}^{event}" if event else name
+
+    @property
+    def control_id(self) -> str:
+        """MSH-10 as text; empty when there is none."""
+        return self.separators.unescape(self.header.field(10))
+
+    @property
+    def version(self) -> str:
+        """MSH-12.1 as text, which may be nonsense; empty when there is none."""
+        return component(self.header.field(12), 1, self.separators.component).strip()
+
+    @property
+    def line_end(self) -> str:
+        """What ends the MSH segment; CR when the message has no other line."""
+        match = _ENDS.search(self._text)
+        return match[0] if match else "\r"
+
+    @property
+    def mark(self) -> bytes:
+        """The byte order mark before the message, usually none."""
+        return self._prefix[0]
+
+    def get(self, path: str) -> str | None:
+        """The text at ``PID-5.1``, ``OBX[2]-5`` or ``PID-3[2].4.1``, unescaped; None when empty.
+
+        A path that stops early gives its first leaf: ``PID-3`` is ``PID-3[1].1.1``.  Explicit null
+        is the text ``""``.  Raises FormatError (HL7-PATH) for a path that is none.
+        """
+        at = parse_path(path)
+        if at.occurrence == 1:
+            segment = self.segment(at.segment)
+        else:
+            several = self.segments(at.segment)
+            segment = several[at.occurrence - 1] if at.occurrence <= len(several) else None
+        if segment is None:
+            return None
+        raw = segment.field(at.field)
+        if at.field < 3 and segment.name in _HEADERS:
+            return raw or None
+        separators = self.separators
+        raw = repetition(raw, at.repetition or 1, separators.repetition)
+        raw = component(raw, at.component or 1, separators.component)
+        raw = subcomponent(raw, at.subcomponent or 1, separators.subcomponent)
+        return separators.unescape(raw) or None
+
+    # --- editing ------------------------------------------------------------------------------
+
+    def set(self, path: str, value: str | Null | None) -> None:
+        """Put text, escaped, at a path; what the path leaves open is replaced as a whole.
+
+        ``PID-5`` replaces all repetitions, ``PID-5.1`` the first component of the first.  None
+        empties it, NULL writes HL7's explicit null.  A segment that is missing is added at the
+        end.  Raises FormatError (HL7-PATH).
+        """
+        at = parse_path(path)
+        several = self.segments(at.segment)
+        if at.occurrence <= len(several):
+            segment = several[at.occurrence - 1]
+        elif at.occurrence == len(several) + 1:
+            segment = self._append(at.segment)
+        else:
+            raise format_error("HL7-PATH", "there are fewer segments of this name")
+        separators = self.separators
+        raw = NULL_TEXT if isinstance(value, Null) else separators.escape(value or "")
+        levels = (
+            (at.repetition or (1 if at.component else None), separators.repetition),
+            (at.component, separators.component),
+            (at.subcomponent, separators.subcomponent),
+        )
+        segment.set_field(at.field, _replace(segment.field(at.field), levels, raw))
+
+    def _append(self, name: str) -> Segment:
+        if self._lines is None:
+            self._split()
+        lines = self._lines
+        assert lines is not None  # noqa: S101
+        while len(lines) > 1 and not lines[-1]:
+            lines.pop()
+            if self._ends is not None:
+                self._ends.pop()
+        lines.append(name)
+        if self._ends is not None:
+            end = self.line_end
+            self._ends[-1] = self._ends[-1] or end
+            self._ends.append(end)
+        else:
+            lines.append("")
+        self._first.pop(name, None)
+        self._number()
+        segment = self._segment(self._numbers[name][-1])
+        segment.edited = True
+        return segment
+
+    def to_bytes(self) -> bytes:
+        """The bytes it was parsed from, or with its edits, in the same character set.
+
+        Raises FormatError (HL7-ENCODE) when an edit does not exist in the message's set.
+        """
+        if not any(segment.edited for segment in self._segments.values()):
+            return self._body
+        return self.encode(self.charset)
+
+    def encode(self, charset: Charset) -> bytes:
+        """Written in this character set; MSH-18 is the caller's business."""
+        if self._lines is None:
+            self._split()
+        lines = list(self._lines or ())
+        for number, segment in self._segments.items():
+            if segment.edited:
+                lines[number] = segment.text()
+        if self._ends is None:
+            text = "\r".join(lines)
+        else:
+            text = "".join(line + end for line, end in zip(lines, self._ends, strict=True))
+        mark, before = self._prefix
+        return mark + charset.encode(before + text)
+
+    def __repr__(self) -> str:
+        return f"Hl7Message({self.type!r}, {len(self._body)} bytes)"
+
+
+def _replace(raw: str, levels: Sequence[tuple[int | None, str]], text: str) -> str:
+    number, separator = levels[0] if levels else (None, "")
+    if number is None:
+        return text
+    parts = raw.split(separator)
+    parts.extend([""] * (number - len(parts)))
+    parts[number - 1] = _replace(parts[number - 1], levels[1:], text)
+    return separator.join(parts)
+
+
+def _is_segment(line: str, separator: str) -> bool:
+    name = line[:3]
+    return (
+        line[3:4] in (separator, "")
+        and len(name) == 3
+        and name.isascii()
+        and name.isupper()
+        and name.isalnum()
+    )
+
+
+def parse(body: bytes, charset: str | None = None) -> Hl7Message:
+    """The view of one message; ``charset`` is the channel's, used when MSH-18 declares none.
+
+    Raises FormatError: HL7-HEADER, HL7-SEPARATOR, HL7-SEVERAL, HL7-BATCH, HL7-CHARSET or
+    HL7-CHARSET-UNKNOWN.  Nothing else, for any bytes, in time linear in their number.
+    """
+    found: Charset | None = None
+    mark = b""
+    before = ""
+    if body.startswith(b"MSH") and body.isascii() and b"\x1b" not in body:
+        text = body.decode("ascii")
+    else:
+        text, found, mark = decode(body, charset)
+        start = text.find("MSH")
+        before = text[:start] if start > 0 else ""
+        if start < 0 or before.strip(_BLANK):
+            headed = text.lstrip(_BLANK)[:3]
+            raise format_error("HL7-BATCH" if headed in ("FHS", "BHS") else "HL7-HEADER")
+        text = text[start:]
+    separator = text[3:4]
+    if f"\rMSH{separator}" in text or f"\nMSH{separator}" in text:
+        raise format_error("HL7-SEVERAL")
+    end = text.find("\r")
+    if end < 0 or "\n" in text[:end]:
+        end = text.find("\n")
+    line = text if end < 0 else text[:end]
+    stop = line.find(separator, 4)
+    encoding = line[4:stop] if stop > 0 else line[4:]
+    separators = separators_of(separator, encoding, "utf-8")
+    header = Segment(line, separators)
+    if found is None:
+        found = declared_charset(header.field(18), separators.repetition)
+        found = channel_charset(charset) if found is None else at_eight_bits(found)
+    if found.codec != "utf-8":
+        header.separators = separators_of(separator, encoding, found.codec)
+    return Hl7Message(body, text, (mark, before), found, header)
