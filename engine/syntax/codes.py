@@ -1,5 +1,5 @@
 """Every diagnostic code there is: Yxxx YAML, Cxxx channels and routes, Mxxx mapping compile time,
-Rxxx mapping run time."""
+Rxxx mapping run time, Pxxx the process around them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from engine.syntax import codes_config, codes_mapping, codes_run, codes_yaml
+from engine.syntax import codes_config, codes_mapping, codes_process, codes_run, codes_yaml
 from engine.syntax.code import Code, table
 
 CODES: Final[Mapping[str, Code]] = MappingProxyType(
-    table(chain(codes_yaml.ROWS, codes_config.ROWS, codes_mapping.ROWS, codes_run.ROWS))
+    table(
+        chain(
+            codes_yaml.ROWS,
+            codes_config.ROWS,
+            codes_mapping.ROWS,
+            codes_run.ROWS,
+            codes_process.ROWS,
+        )
+    )
 )
