@@ -18,7 +18,6 @@ import structlog
 
 from engine.observe.withheld import plain, summary, text, trace
 
-
 Form = Literal["auto", "console", "json"]
 _Event = MutableMapping[str, Any]
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.api.metrics import Metrics
 from engine.contract import ErrorInfo, Stage
 from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
-from engine.api.metrics import Metrics
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STATUS = EngineStatus(
