@@ -1,0 +1,47 @@
+"""Messages that were just accepted, kept in memory until their workers have them.
+
+A cache only: what is not here is loaded from the store.  Bounded in bytes, so that a backlog of any
+length costs the same memory.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from engine.contract import Document, Message, MessageId
+
+CACHE_BYTES = 16 * 1024 * 1024
+_OVERHEAD = 4096
+"""What a message of no length costs with its parsed document, in bytes, rounded up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    message: Message
+    document: Document
+
+
+class MessageCache:
+    """Least recently added goes first.  One event loop only; nothing here waits."""
+
+    __slots__ = ("_bytes", "_entries", "_limit")
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._entries: OrderedDict[MessageId, tuple[Cached, int]] = OrderedDict()
+
+    def add(self, message: Message, document: Document) -> None:
+        # Decoded text, split segments and the bytes themselves: about four times the body.
+        size = 4 * len(message.payload.body) + _OVERHEAD
+        if size > self._limit // 8:
+            return
+        self._entries[message.id] = (Cached(message, document), size)
+        self._bytes += size
+        while self._bytes > self._limit:
+            self._bytes -= self._entries.popitem(last=False)[1][1]
+
+    def get(self, message_id: MessageId) -> Cached | None:
+        entry = self._entries.get(message_id)
+        return None if entry is None else entry[0]

@@ -1,0 +1,391 @@
+"""A worker of one lane: lease, load, map, send once, record the outcome, settle.
+
+Strict and keyed lanes have one worker, which waits in place for a retry or a person, so that
+nothing overtakes.  Where order has no meaning a lane has several, and a delivery that must wait
+goes back to the queue.
+
+A cancelled worker leaves its lease unsettled: the delivery is still unfinished in the store and
+comes again.  If it was cut off in the middle of a send, the outcome is unknown and that is noted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from engine.config.model import Channel, Route, Target
+from engine.contract import (
+    Broker,
+    Delivered,
+    DeliveryId,
+    Destination,
+    Document,
+    EngineError,
+    ErrorInfo,
+    Event,
+    FormatError,
+    Lease,
+    MapContext,
+    MappingError,
+    Message,
+    MessageId,
+    MessageStore,
+    NotConnected,
+    Outbound,
+    Payload,
+    Stage,
+    State,
+    StoreUnavailable,
+    UncertainError,
+    UnknownMessage,
+)
+from engine.flow import outcomes
+from engine.flow.cache import MessageCache
+from engine.flow.counts import OutboundCounts
+from engine.flow.decisions import Decisions
+from engine.flow.outbox import Lane, OutboxRelay
+from engine.flow.recorder import Recorder, durable
+from engine.flow.supervision import Connection, defect
+
+PIPELINE = 64
+"""Outcomes of one worker that may wait for their commit while it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A delivery's route and target as they are configured now, and its message's channel."""
+
+    route: Route
+    target: Target
+    source: Channel
+
+
+@dataclass(slots=True)
+class Lanes:
+    """What the workers of one outbound channel share."""
+
+    channel: Channel
+    destination: Destination
+    connection: Connection
+    store: MessageStore
+    broker: Broker
+    relay: OutboxRelay
+    recorder: Recorder
+    decisions: Decisions
+    cache: MessageCache
+    counts: OutboundCounts
+    bind: Callable[[str, str, str], Bound | None]  # (route, target, source channel)
+    ended: Callable[[Event], None]  # a delivery came to an end or to a halt without being sent
+    log: Any
+    sending: set[DeliveryId] = field(default_factory=set)
+    decided: set[DeliveryId] = field(default_factory=set)  # look into the store before sending
+    held: set[DeliveryId] = field(default_factory=set)  # a lane waits behind each of these
+    cut: list[Event] = field(default_factory=list)  # sends that a stop interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """What one attempt needs to know and to record."""
+
+    delivery: DeliveryId
+    message_id: MessageId
+    attempt: int
+    possible_duplicate: bool
+    payload: Payload | None = None  # None: passed on byte for byte, kept once as received
+    mapping_version: str = ""
+    route_version: str = ""
+
+    def event(self, state: State, **facts: Any) -> Event:
+        return Event(
+            self.delivery,
+            self.message_id,
+            state,
+            datetime.now(UTC),
+            self.attempt,
+            self.possible_duplicate,
+            sent=self.payload,
+            mapping_version=self.mapping_version,
+            route_version=self.route_version,
+            **facts,
+        )
+
+
+class Worker:
+    """`run` is one task; see the module for what cancelling it means."""
+
+    def __init__(self, lanes: Lanes, lane: Lane) -> None:
+        self._lanes = lanes
+        self._lane = lane
+        self._ordered = lanes.channel.ordering.kind != "none"
+        self._marks = lanes.channel.on_uncertain == "hold"
+
+    async def run(self) -> None:
+        lanes = self._lanes
+        async with lanes.broker.consume(self._lane.queue, prefetch=PIPELINE) as leases:
+            async for lease in leases:
+                await self._deliver(lease)
+
+    async def _deliver(self, lease: Lease) -> None:
+        """Take one delivery as far as it goes: recorded, returned to the queue, or parked."""
+        lanes = self._lanes
+        envelope = lease.envelope
+        turn: _Try | None = _Try(
+            envelope.delivery,
+            envelope.message_id,
+            envelope.attempt,
+            envelope.possible_duplicate,
+        )
+        if envelope.redelivered:
+            lanes.decided.add(envelope.delivery)
+        while turn is not None:
+            if not lanes.connection.is_open:
+                await lanes.connection.ready()
+            if turn.delivery in lanes.decided or lanes.decisions.pending(turn.delivery):
+                turn = await self._as_decided(turn, lease)
+                continue
+            turn = await self._attempt(turn, lease)
+
+    async def _attempt(self, turn: _Try, lease: Lease) -> _Try | None:
+        """One attempt.  Returns the next one, or None when this delivery is out of our hands."""
+        lanes = self._lanes
+        envelope = lease.envelope
+        try:
+            message, payload, turn = await self._prepare(turn, envelope.route, envelope.target)
+        except (MappingError, FormatError, UnknownMessage) as error:
+            return await self._failed(turn, lease, error)
+        except StoreUnavailable as error:
+            lanes.log.error("message not loaded", code=error.info.code)
+            await lanes.decisions.wait(turn.delivery, timedelta(seconds=1))
+            return turn
+        if self._marks and not await self._mark(turn, lease, turn.attempt):
+            return None
+        if not lanes.connection.is_open or lanes.decisions.pending(turn.delivery):
+            return turn  # while this was prepared, the peer went away or a person decided
+        lanes.sending.add(turn.delivery)
+        lanes.connection.begin()
+        try:
+            delivered = await lanes.destination.send(
+                Outbound(message, payload, turn.attempt, turn.possible_duplicate)
+            )
+        except NotConnected as error:
+            lanes.connection.lost(error.info)
+            lanes.counts.last_error = error.info
+            if self._marks and not await self._mark(turn, lease, 0):
+                return None
+            return turn
+        except EngineError as error:
+            lanes.connection.answered()
+            return await self._failed(turn, lease, error)
+        except Exception as error:  # supervised boundary: a connector's defect, outcome unknown
+            lanes.log.exception("sending failed by a defect", error_type=type(error).__name__)
+            unknown = UncertainError(defect(error, Stage.SENDING))
+            return await self._failed(turn, lease, unknown)
+        except BaseException:
+            # Cut off by a stop: the peer may have it.  Recorded by who stops us.
+            lanes.cut.append(
+                replace(turn, possible_duplicate=True).event(
+                    State.UNCERTAIN, error=_INTERRUPTED, actor="engine"
+                )
+            )
+            raise
+        finally:
+            lanes.connection.end()
+            lanes.sending.discard(turn.delivery)
+        lanes.connection.answered()
+        self._sent(turn, lease, delivered)
+        return None
+
+    def _sent(self, turn: _Try, lease: Lease, delivered: Delivered) -> None:
+        self._lanes.recorder.add(
+            turn.event(State.SENT, reply=delivered.reply, remote_id=delivered.remote_id),
+            lease,
+            self._lane,
+        )
+
+    async def _mark(self, turn: _Try, lease: Lease, attempt: int) -> bool:
+        """Set (or with 0 take away) the attempt mark; False when the delivery is finished."""
+        store = self._lanes.store
+        if await durable(lambda: store.begin(turn.delivery, attempt), self._lanes.log):
+            return True
+        await self._release(turn, lease)
+        return False
+
+    async def _prepare(self, turn: _Try, route: str, target: str) -> tuple[Message, Payload, _Try]:
+        """Load and map with what is configured now.  A deployed correction of a mapping applies
+        to everything that still waits."""
+        lanes = self._lanes
+        document: Document | None = None
+        cached = lanes.cache.get(turn.message_id)
+        if cached is not None:
+            message, document = cached.message, cached.document
+        else:
+            message = await lanes.store.load(turn.message_id)
+        bound = lanes.bind(route, target, message.channel)
+        if bound is None:
+            raise MappingError(_UNBOUND)
+        mapping = bound.target.mapping
+        if mapping is None:
+            return message, message.payload, replace(turn, route_version=bound.route.version)
+        source = bound.source
+        if document is None:
+            document = source.format.parse(message.payload, charset=source.charset)
+        try:
+            payload = mapping.render(
+                document,
+                MapContext(
+                    message.id,
+                    message.received_at,
+                    message.channel,
+                    bound.target.params,
+                    source.timezone,
+                ),
+                charset=lanes.channel.charset,
+            )
+        except EngineError:
+            raise
+        except Exception as error:  # supervised boundary: a mapping function's defect
+            lanes.log.exception("mapping failed by a defect", error_type=type(error).__name__)
+            raise MappingError(defect(error, Stage.MAPPING)) from error
+        return (
+            message,
+            payload,
+            _Try(
+                turn.delivery,
+                turn.message_id,
+                turn.attempt,
+                turn.possible_duplicate,
+                payload,
+                mapping.version,
+                bound.route.version,
+            ),
+        )
+
+    async def _failed(self, turn: _Try, lease: Lease, error: EngineError) -> _Try | None:
+        """Record what went wrong and do what `outcomes` says."""
+        lanes = self._lanes
+        lanes.counts.last_error = error.info
+        channel = lanes.channel
+        step = outcomes.after(
+            error,
+            attempt=turn.attempt,
+            policy=channel.retry,
+            on_uncertain=channel.on_uncertain,
+            spread=random.random(),  # noqa: S311  (jitter, no secret)
+        )
+        match step:
+            case outcomes.Bury() | outcomes.Reopen():
+                await self._bury(turn, lease, error.info)
+                return None
+            case outcomes.Again(wait, uncertain):
+                return await self._again(turn, lease, error.info, wait, uncertain)
+            case outcomes.Hold():
+                return await self._hold(turn, lease, error.info)
+
+    async def _bury(self, turn: _Try, lease: Lease, error: ErrorInfo) -> None:
+        lanes = self._lanes
+        event = turn.event(State.DEAD, error=error)
+        if await self._record(event):
+            lanes.ended(event)
+            lanes.log.warning(
+                "delivery dead", delivery=turn.delivery, code=error.code, location=error.location
+            )
+        await lease.park(error)
+        lanes.relay.finished(self._lane, turn.delivery)
+
+    async def _again(
+        self, turn: _Try, lease: Lease, error: ErrorInfo, wait: timedelta, uncertain: bool
+    ) -> _Try | None:
+        lanes = self._lanes
+        if uncertain and not await self._record(turn.event(State.UNCERTAIN, error=error)):
+            await self._release(turn, lease)
+            return None
+        due = datetime.now(UTC) + wait
+        duplicate = turn.possible_duplicate or uncertain
+        event = replace(turn, possible_duplicate=duplicate, payload=None).event(
+            State.RETRYING, error=error, next_at=due
+        )
+        if not await self._record(event):
+            await self._release(turn, lease)
+            return None
+        lanes.counts.retried += 1
+        if not self._ordered:
+            await lease.retry(wait, possible_duplicate=uncertain)
+            return None
+        if await lanes.decisions.wait(turn.delivery, wait):
+            lanes.decided.add(turn.delivery)
+        return replace(turn, attempt=turn.attempt + 1, possible_duplicate=duplicate)
+
+    async def _hold(self, turn: _Try, lease: Lease, error: ErrorInfo) -> _Try | None:
+        lanes = self._lanes
+        event = turn.event(State.UNCERTAIN, error=error)
+        if not await self._record(event):
+            await self._release(turn, lease)
+            return None
+        lanes.ended(event)
+        lanes.log.warning("delivery held: outcome unknown", delivery=turn.delivery, code=error.code)
+        return await self._until_decided(turn, lease, error)
+
+    async def _until_decided(self, turn: _Try, lease: Lease, error: ErrorInfo) -> _Try | None:
+        """In an ordered lane all wait behind a held delivery; elsewhere it is set aside, and a
+        person's replay brings it back through the outbox."""
+        lanes = self._lanes
+        if not self._ordered:
+            await lease.park(error)
+            lanes.relay.finished(self._lane, turn.delivery)
+            return None
+        lanes.held.add(turn.delivery)
+        try:
+            await lanes.decisions.wait(turn.delivery, None)
+        finally:
+            lanes.held.discard(turn.delivery)
+        lanes.decided.add(turn.delivery)
+        return turn
+
+    async def _as_decided(self, turn: _Try, lease: Lease) -> _Try | None:
+        """What the store says of a delivery that a person touched, or that came before."""
+        lanes = self._lanes
+        await lanes.decisions.taken(turn.delivery)
+        lanes.decided.discard(turn.delivery)
+        entry = await lanes.store.delivery(turn.delivery)
+        if entry is None:
+            await self._release(turn, lease)
+            return None
+        if entry.state is State.UNCERTAIN:
+            return await self._until_decided(turn, lease, _HELD)
+        return replace(
+            turn,
+            attempt=entry.attempt + 1,
+            possible_duplicate=turn.possible_duplicate or entry.possible_duplicate,
+        )
+
+    async def _record(self, event: Event) -> bool:
+        lanes = self._lanes
+        return await durable(lambda: lanes.store.record(event), lanes.log)
+
+    async def _release(self, turn: _Try, lease: Lease) -> None:
+        """The delivery is finished elsewhere: nothing more to do here."""
+        await lease.ack()
+        self._lanes.relay.finished(self._lane, turn.delivery)
+
+
+_INTERRUPTED = ErrorInfo(
+    "FLOW-INTERRUPTED",
+    "the engine was stopped during this send",
+    Stage.SENDING,
+    help="the peer may have the message: look there before you replay it",
+)
+_HELD = ErrorInfo(
+    "FLOW-HELD",
+    "held since its outcome is unknown",
+    Stage.SENDING,
+    help="replay it, or cancel it when the peer has it",
+)
+_UNBOUND = ErrorInfo(
+    "FLOW-UNBOUND",
+    "the route, target or channel of this delivery is no longer configured",
+    Stage.ROUTING,
+    help="configure it again and replay, or cancel the delivery",
+)

@@ -1,0 +1,373 @@
+"""The running engine: one configuration at work, exchanged as a whole, drained as a whole.
+
+`Engine.run` owns every task.  Channels are supervised one by one: what fails in one is shown there,
+tried again with back-off, and harms no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from engine.config.model import Channel, Configuration
+from engine.contract import (
+    Broker,
+    DeliveryId,
+    ErrorInfo,
+    IllegalTransition,
+    MessageStore,
+    NewMessage,
+    OutboxEntry,
+    Stage,
+    State,
+    Stored,
+)
+from engine.flow.awaited import Awaited
+from engine.flow.cache import MessageCache
+from engine.flow.counts import InboundCounts, OutboundCounts
+from engine.flow.dispatch import Bound
+from engine.flow.housekeeping import Housekeeping
+from engine.flow.ids import MessageIds
+from engine.flow.inbound import InboundChannel
+from engine.flow.intake import Intake
+from engine.flow.outbound import OutboundChannel
+from engine.flow.pressure import PressureLimits
+from engine.flow.services import ChannelServices
+from engine.flow.status import EngineStatus
+from engine.flow.supervision import defect, pause
+from engine.flow.survey import survey
+
+DRAIN_GRACE = timedelta(seconds=15)
+
+_AnyChannel = InboundChannel | OutboundChannel
+_C = TypeVar("_C", bound=_AnyChannel)
+
+
+@dataclass(slots=True)
+class _Running:
+    channel: _AnyChannel
+    task: asyncio.Task[None]
+
+
+class Engine:
+    """One engine process.  `run` once; everything else from the same event loop, while it runs.
+
+    ``store`` and ``broker`` are opened and closed by `run`.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: MessageStore,
+        broker: Broker,
+        *,
+        limits: PressureLimits | None = None,
+    ) -> None:
+        self.store = store
+        self.configuration = configuration
+        self.started_at = datetime.now(UTC)
+        self._broker = broker
+        self._log: Any = structlog.get_logger("carebus.flow")
+        self._cache = MessageCache()
+        self._ids = MessageIds()
+        self._awaited = Awaited()
+        self._bound: dict[tuple[str, str, str], Bound] = _bindings(configuration)
+        self._inbound: dict[str, InboundChannel] = {}
+        self._outbound: dict[str, OutboundChannel] = {}
+        self._running: dict[str, _Running] = {}
+        self._counts: dict[str, InboundCounts | OutboundCounts] = {}
+        self._stopped: set[str] = set()  # by a person
+        self._stop = asyncio.Event()
+        self._fast = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._reloading = asyncio.Lock()
+        self._housekeeping = Housekeeping(
+            store,
+            lambda: self.configuration,
+            self._sample,
+            self._log,
+            limits=limits or PressureLimits(),
+        )
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def run(self, started: Callable[[], None] = lambda: None) -> None:
+        """Open everything, work until `request_stop`, drain, close everything.
+
+        ``started`` is called once every channel has been told to open.  Raises StoreUnavailable
+        when the store cannot be opened; a channel that cannot be opened is only shown.
+        """
+        await self.store.open()
+        try:
+            await self._broker.open()
+            recovered = await self.store.recover()
+            if any(recovered.values()):
+                self._log.warning("recovered after an unclean stop", **recovered)
+            self.store.subscribe(self._committed)
+            await self._housekeeping.measure()
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                housekeeping = tasks.create_task(self._housekeeping.run())
+                await self._begin(self.configuration.channels.values())
+                started()
+                await self._stop.wait()
+                await self._drain()
+                housekeeping.cancel()
+        finally:
+            self._tasks = None
+            await self._broker.close(DRAIN_GRACE)
+            await self.store.close(DRAIN_GRACE)
+
+    def request_stop(self, *, fast: bool = False) -> None:
+        """Drain and end `run`; ``fast`` cuts sends off that are under way.  May be repeated."""
+        self._stop.set()
+        if fast:
+            self._fast.set()
+
+    async def reload(self, configuration: Configuration) -> None:
+        """Exchange the configuration as a whole.
+
+        Channels whose files did not change keep their connections; their routes and mappings are
+        exchanged between two messages.  Returns when every changed channel was restarted.
+        """
+        async with self._reloading:
+            old, new = self.configuration.channels, configuration.channels
+            changed = [name for name in old if name in new and _differs(old[name], new[name])]
+            removed = [name for name in old if name not in new]
+            added = [name for name in new if name not in old]
+            stopping = [name for name in removed + changed if name in self._running]
+            self.configuration = configuration
+            self._bound = _bindings(configuration)
+            for name, inbound in self._inbound.items():
+                if name in new and name not in stopping:
+                    inbound.intake = self._intake(new[name], inbound.counts)
+            await self._end(stopping)
+            for name in removed:
+                self._counts.pop(name, None)
+                self._stopped.discard(name)
+            await self._begin([new[name] for name in changed + added])
+            self._log.info(
+                "configuration reloaded",
+                version=configuration.version,
+                added=added,
+                changed=changed,
+                removed=removed,
+            )
+
+    async def stop_channel(self, name: str) -> None:
+        """Stop one channel until `start_channel`; nothing is lost, its deliveries wait.
+
+        Raises KeyError when there is no such channel.
+        """
+        channel = self.configuration.channels[name]
+        async with self._reloading:
+            self._stopped.add(channel.name)
+            await self._end([channel.name])
+
+    async def start_channel(self, name: str) -> None:
+        """Start a stopped channel.  Raises KeyError when there is no such channel."""
+        channel = self.configuration.channels[name]
+        async with self._reloading:
+            self._stopped.discard(channel.name)
+            if channel.name not in self._running:
+                await self._begin([channel])
+
+    def status(self) -> EngineStatus:
+        """A picture of this moment; the backlog in it is at most a few seconds old."""
+        return survey(
+            self.configuration,
+            started_at=self.started_at,
+            inbound=self._inbound,
+            outbound=self._outbound,
+            backlog=self._housekeeping.backlog,
+        )
+
+    # --- what a person does to a delivery -----------------------------------------------------
+
+    async def replay(self, delivery: DeliveryId, *, actor: str) -> None:
+        """Send it (again), through the mapping deployed now.
+
+        A delivery that waits for a retry is tried at once.  Raises UnknownMessage.
+        """
+        before = await self.store.delivery(delivery)
+        if before is not None and before.state is not State.UNCERTAIN:
+            outbound = self._outbound.get(before.channel)
+            if outbound is not None:
+                outbound.decisions.wake(delivery)
+            return
+        entry = await self.store.replay(delivery, actor=actor)
+        self._decided(entry.channel, delivery, entry)
+
+    async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
+        """Never send it.  Raises IllegalTransition when it was sent, or is being sent now."""
+        before = await self.store.delivery(delivery)
+        outbound = None if before is None else self._outbound.get(before.channel)
+        if outbound is None:
+            await self.store.cancel(delivery, actor=actor)
+            return
+        async with outbound.decisions.taking(delivery):
+            if outbound.is_sending(delivery):
+                raise IllegalTransition(_SENDING_NOW)
+            await self.store.cancel(delivery, actor=actor)
+            outbound.decided(delivery, None)
+
+    def _decided(self, channel: str, delivery: DeliveryId, entry: OutboxEntry) -> None:
+        outbound = self._outbound.get(channel)
+        if outbound is not None:
+            outbound.decided(delivery, entry)
+            outbound.decisions.wake(delivery)
+
+    # --- channels -----------------------------------------------------------------------------
+
+    async def _begin(self, channels: Sequence[Channel] | Any) -> None:
+        """Start these, destinations first, so that what comes in can go out."""
+        for channel in sorted(channels, key=lambda channel: channel.direction == "inbound"):
+            if channel.name in self._stopped or self._tasks is None:
+                continue
+            handle = self._built(channel)
+            task = self._tasks.create_task(self._supervise(handle), name=channel.name)
+            self._running[channel.name] = _Running(handle, task)
+
+    async def _end(self, names: Sequence[str]) -> None:
+        """Stop these: sources first, then destinations once their sends under way have ended."""
+        running = [self._running.pop(name) for name in names if name in self._running]
+        await _cancelled([each.task for each in running if _is_inbound(each.channel)])
+        outbound = [each for each in running if isinstance(each.channel, OutboundChannel)]
+        await asyncio.gather(
+            *(self._quiesced(each.channel) for each in outbound)  # type: ignore[arg-type]
+        )
+        await _cancelled([each.task for each in outbound])
+
+    async def _quiesced(self, outbound: OutboundChannel) -> None:
+        """Sends under way end by themselves, unless somebody wants to be fast."""
+        quiet = asyncio.ensure_future(outbound.quiesce(DRAIN_GRACE))
+        fast = asyncio.ensure_future(self._fast.wait())
+        await asyncio.wait([quiet, fast], return_when=asyncio.FIRST_COMPLETED)
+        for future in (quiet, fast):
+            future.cancel()
+        await asyncio.gather(quiet, fast, return_exceptions=True)
+
+    async def _drain(self) -> None:
+        self._log.info("draining")
+        async with self._reloading:
+            await self._end(list(self._running))
+        self._log.info("drained")
+
+    def _built(self, channel: Channel) -> _AnyChannel:
+        services = ChannelServices(channel, self.configuration.tls)
+        plug_in = channel.role.create(channel.settings, services)
+        if channel.direction == "inbound":
+            received = self._counted(channel.name, InboundCounts)
+            inbound = InboundChannel(
+                channel, plug_in, self._intake(channel, received), received, services.log
+            )
+            self._inbound[channel.name] = inbound
+            return inbound
+        outbound = OutboundChannel(
+            channel,
+            plug_in,
+            store=self.store,
+            broker=self._broker,
+            cache=self._cache,
+            counts=self._counted(channel.name, OutboundCounts),
+            bind=self._bind,
+            finished=self._awaited.finished,
+            log=services.log,
+        )
+        self._outbound[channel.name] = outbound
+        return outbound
+
+    def _counted(self, name: str, kind: type[Any]) -> Any:
+        """A channel keeps its counts when it is restarted."""
+        counts = self._counts.get(name)
+        if not isinstance(counts, kind):
+            counts = self._counts[name] = kind()
+        return counts
+
+    def _intake(self, channel: Channel, counts: InboundCounts) -> Intake:
+        return Intake(
+            self.configuration,
+            channel,
+            store=self.store,
+            cache=self._cache,
+            counts=counts,
+            ids=self._ids,
+            refusal=lambda: self._housekeeping.refused,
+            awaiting=self._awaited.expect,
+            log=structlog.get_logger("carebus.intake").bind(channel=channel.name),
+        )
+
+    async def _supervise(self, handle: _AnyChannel) -> None:
+        """Run one channel until it is cancelled; after a defect, show it and begin again."""
+        failures = 0
+        try:
+            while True:
+                try:
+                    await handle.run()
+                    return
+                except Exception as error:  # supervised boundary: a defect stays in its channel
+                    failures += 1
+                    self._log.exception("channel failed by a defect", channel=handle.channel.name)
+                    handle.health.failed(defect(error, Stage.STARTING))
+                await asyncio.sleep(pause(failures))
+        finally:
+            handle.health.stopped()
+            if self._inbound.get(handle.channel.name) is handle:
+                del self._inbound[handle.channel.name]
+            if self._outbound.get(handle.channel.name) is handle:
+                del self._outbound[handle.channel.name]
+
+    # --- on the path of a message -------------------------------------------------------------
+
+    def _committed(self, batch: Sequence[tuple[NewMessage, Stored]]) -> None:
+        outbound = self._outbound
+        for new, stored in batch:
+            for wanted, delivery in zip(new.deliveries, stored.deliveries, strict=True):
+                channel = outbound.get(wanted.channel)
+                if channel is not None:  # else: stopped; its relay reads the store when it starts
+                    channel.committed(new, wanted, delivery)
+
+    def _bind(self, route: str, target: str, source: str) -> Bound | None:
+        return self._bound.get((route, target, source))
+
+    def _sample(self) -> None:
+        for inbound in self._inbound.values():
+            inbound.counts.rate.sample(inbound.counts.received)
+        for outbound in self._outbound.values():
+            outbound.counts.rate.sample(outbound.counts.sent)
+
+
+def _differs(old: Channel, new: Channel) -> bool:
+    return old.version != new.version or old.settings != new.settings
+
+
+def _is_inbound(channel: _AnyChannel) -> bool:
+    return isinstance(channel, InboundChannel)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _bindings(configuration: Configuration) -> dict[tuple[str, str, str], Bound]:
+    return {
+        (route.name, target.name, origin): Bound(route, target, configuration.channels[origin])
+        for route in configuration.routes
+        for origin in route.origins
+        for target in route.targets
+    }
+
+
+_SENDING_NOW = ErrorInfo(
+    "FLOW-SENDING",
+    "this delivery is being sent at this moment",
+    Stage.SENDING,
+    help="look at its state again in a moment",
+)

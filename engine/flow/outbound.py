@@ -1,0 +1,132 @@
+"""One outbound channel at work: its destination kept open, its relay, its lanes, its recorder.
+
+All of its tasks live in one task group, so that stopping the channel stops all of them and a defect
+in one is not survived by the others as a half-working channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from engine.config.model import Channel
+from engine.contract import (
+    Broker,
+    ChannelName,
+    DeliveryId,
+    Destination,
+    Event,
+    MessageStore,
+    NewDelivery,
+    NewMessage,
+    OutboxEntry,
+    State,
+)
+from engine.flow.cache import MessageCache
+from engine.flow.counts import OutboundCounts
+from engine.flow.decisions import Decisions
+from engine.flow.dispatch import Bound, Lanes, Worker
+from engine.flow.outbox import Lane, OutboxRelay
+from engine.flow.recorder import Recorder, durable
+from engine.flow.supervision import Connection, Health
+
+Finished = Callable[[Event], None]
+"""Told of every delivery that came to an end or to a halt (SENT, DEAD, UNCERTAIN)."""
+
+
+class OutboundChannel:
+    """Built for one version of a channel file; a changed file gets a new one."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        destination: Destination,
+        *,
+        store: MessageStore,
+        broker: Broker,
+        cache: MessageCache,
+        counts: OutboundCounts,
+        bind: Callable[[str, str, str], Bound | None],
+        finished: Finished,
+        log: Any,
+    ) -> None:
+        self.channel = channel
+        self.health = Health()
+        self.counts = counts
+        ordering = channel.ordering
+        self.relay = OutboxRelay(
+            ChannelName(channel.name),
+            store,
+            broker,
+            lanes=ordering.lanes if ordering.kind == "keyed" else 1,
+            ordered=ordering.kind != "none",
+        )
+        self.connection = Connection(destination, self.health, log)
+        self.decisions = Decisions()
+        self._finished = finished
+        self._recorder = Recorder(store, self._settled, log)
+        self._lanes = Lanes(
+            channel=channel,
+            destination=destination,
+            connection=self.connection,
+            store=store,
+            broker=broker,
+            relay=self.relay,
+            recorder=self._recorder,
+            decisions=self.decisions,
+            cache=cache,
+            counts=counts,
+            bind=bind,
+            ended=finished,
+            log=log,
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled; then outcomes that are known become durable before it returns."""
+        lanes = self._lanes
+        await lanes.store.relane(ChannelName(self.channel.name), len(self.relay.lanes))
+        await lanes.broker.declare(self.relay.queues())
+        ordering = self.channel.ordering
+        workers = ordering.concurrency if ordering.kind == "none" else 1
+        recording = asyncio.create_task(self._recorder.run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.connection.run())
+                tasks.create_task(self.relay.run())
+                for lane in self.relay.lanes:
+                    for _ in range(workers):
+                        tasks.create_task(Worker(lanes, lane).run())
+        finally:
+            await self._recorder.drained()
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
+            for event in lanes.cut:
+                await durable(lambda event=event: lanes.store.record(event), lanes.log)  # type: ignore[misc]
+
+    @property
+    def blocked(self) -> bool:
+        return bool(self._lanes.held)
+
+    def committed(self, new: NewMessage, wanted: NewDelivery, delivery: DeliveryId) -> None:
+        self.relay.committed(new, wanted, delivery)
+
+    async def quiesce(self, grace: timedelta) -> None:
+        """Begin no more sends; return when those under way ended, or after ``grace``."""
+        await self.connection.quiesce(grace)
+
+    def is_sending(self, delivery: DeliveryId) -> bool:
+        return delivery in self._lanes.sending
+
+    def decided(self, delivery: DeliveryId, entry: OutboxEntry | None) -> None:
+        """A person moved this delivery; ``entry`` is what is still to be sent, if anything."""
+        self._lanes.decided.add(delivery)
+        if entry is not None:
+            self.relay.rewind(entry)
+
+    def _settled(self, event: Event, lane: Lane) -> None:
+        self.relay.finished(lane, event.delivery)
+        if event.state is State.SENT:
+            self.counts.sent += 1
+        self._finished(event)

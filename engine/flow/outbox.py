@@ -1,0 +1,183 @@
+"""The outbox relay of one outbound channel: from the store to the broker, in order.
+
+The store's unfinished deliveries ARE the outbox.  For each lane the relay keeps a window of them in
+the broker.  While a lane keeps up, a new delivery goes from the commit straight into the window;
+once the window is full the lane is *behind*, new deliveries stay in the store, and the relay reads
+them from there, in order, as the window empties.  Memory is the same for ten waiting and ten
+million.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engine.contract import (
+    Broker,
+    BrokerUnavailable,
+    ChannelName,
+    DeliveryId,
+    Envelope,
+    MessageStore,
+    NewDelivery,
+    NewMessage,
+    OutboxEntry,
+    QueueSpec,
+    State,
+    StoreUnavailable,
+)
+
+WINDOW = 1000
+"""Envelopes of one channel in the broker at most, shared evenly by its lanes."""
+LANE_MINIMUM = 16
+STORE_RETRY_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Lane:
+    """One queue of the broker and what the relay knows of it.
+
+    ``cursor``: every unfinished delivery up to this id is in the window.  ``behind``: some are only
+    in the store.  ``fresh``: committed, in the window, not yet published.  ``arriving``: committed
+    while the store is being read; None when nothing is being read, or more came than fits.
+    """
+
+    number: int
+    queue: str
+    window: int
+    behind: bool = True  # until the first reading says otherwise
+    cursor: int = 0
+    inside: set[DeliveryId] = field(default_factory=set)
+    fresh: list[Envelope] = field(default_factory=list)
+    arriving: list[Envelope] | None = None
+
+
+class OutboxRelay:
+    """Runs as one task (`run`); `committed` and `finished` are called on the same event loop."""
+
+    def __init__(
+        self,
+        channel: ChannelName,
+        store: MessageStore,
+        broker: Broker,
+        *,
+        lanes: int,
+        ordered: bool,
+        on_read: Callable[[OutboxEntry], None] = lambda _: None,
+    ) -> None:
+        window = max(LANE_MINIMUM, WINDOW // lanes)
+        self.lanes = tuple(
+            Lane(number, f"{channel}/{number}" if lanes > 1 else channel, window)
+            for number in range(lanes)
+        )
+        self._channel = channel
+        self._store = store
+        self._broker = broker
+        self._ordered = ordered
+        self._on_read = on_read
+        self._wake = asyncio.Event()
+
+    def queues(self) -> Sequence[QueueSpec]:
+        # Twice the window: a person's replay may put earlier deliveries in beside a full one.
+        return [
+            QueueSpec(lane.queue, ordered=self._ordered, capacity=2 * lane.window)
+            for lane in self.lanes
+        ]
+
+    def committed(self, new: NewMessage, wanted: NewDelivery, delivery: DeliveryId) -> None:
+        """A delivery of this channel became durable.  Called in order of ids; never waits."""
+        lane = self.lanes[wanted.lane % len(self.lanes)]
+        envelope = Envelope(delivery, new.message.id, wanted.route, wanted.target)
+        if not lane.behind and len(lane.inside) < lane.window:
+            lane.inside.add(delivery)
+            lane.cursor = delivery
+            lane.fresh.append(envelope)
+            self._wake.set()
+            return
+        lane.behind = True
+        if lane.arriving is not None:
+            lane.arriving.append(envelope)
+            if len(lane.arriving) > lane.window // 2:
+                lane.arriving = None
+
+    def finished(self, lane: Lane, delivery: DeliveryId) -> None:
+        """A worker is done with this delivery (sent, dead, cancelled, or held outside a lane)."""
+        lane.inside.discard(delivery)
+        if lane.behind and len(lane.inside) <= lane.window // 2:
+            self._wake.set()
+
+    def rewind(self, entry: OutboxEntry) -> None:
+        """A person put this delivery back: read it again from the store."""
+        lane = self.lanes[entry.lane % len(self.lanes)]
+        lane.cursor = min(lane.cursor, entry.delivery - 1)
+        lane.behind = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keep every lane's window filled until cancelled.  A store that cannot be read is asked
+        again; nothing is lost meanwhile, since the store is the outbox."""
+        self._wake.set()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                for lane in self.lanes:
+                    await self._fill(lane)
+            except (StoreUnavailable, BrokerUnavailable):
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+                self._wake.set()
+
+    async def _fill(self, lane: Lane) -> None:
+        if lane.fresh:
+            fresh, lane.fresh = lane.fresh, []
+            try:
+                await self._broker.publish(lane.queue, fresh)
+            except BrokerUnavailable:
+                for envelope in fresh:
+                    lane.inside.discard(envelope.delivery)
+                lane.cursor = min(lane.cursor, fresh[0].delivery - 1)
+                lane.behind = True
+                raise
+        while lane.behind and len(lane.inside) <= lane.window // 2:
+            await self._read(lane)
+
+    async def _read(self, lane: Lane) -> None:
+        """Fill the window from the store; catch up with what commits meanwhile where it fits."""
+        start = lane.cursor
+        limit = lane.window - len(lane.inside)
+        lane.arriving = []
+        entries = await self._store.outbox(self._channel, lane.number, after=start, limit=limit)
+        arriving, lane.arriving = lane.arriving, None
+        if lane.cursor != start:  # a person's replay moved it while the store was read
+            return
+        envelopes = []
+        for entry in entries:
+            if entry.delivery in lane.inside:
+                continue
+            self._on_read(entry)
+            if entry.state is State.UNCERTAIN and not self._ordered:
+                continue  # nothing waits behind it, so it needs no worker until a person decides
+            envelopes.append(_envelope(entry))
+        last = entries[-1].delivery if entries else start
+        caught_up = len(entries) < limit and arriving is not None
+        if caught_up:
+            envelopes += [envelope for envelope in arriving or () if envelope.delivery > last]
+        if envelopes:
+            await self._broker.publish(lane.queue, envelopes)
+            lane.inside.update(envelope.delivery for envelope in envelopes)
+        lane.cursor = max(last, envelopes[-1].delivery if envelopes else last)
+        lane.behind = not caught_up
+
+
+def _envelope(entry: OutboxEntry) -> Envelope:
+    return Envelope(
+        entry.delivery,
+        entry.message_id,
+        entry.route,
+        entry.target,
+        attempt=entry.attempt + 1,
+        not_before=entry.next_at,
+        possible_duplicate=entry.possible_duplicate,
+        redelivered=entry.state is State.UNCERTAIN,
+    )

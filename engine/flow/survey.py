@@ -1,0 +1,99 @@
+"""The engine's status from its parts.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from engine.config.model import Channel, Configuration
+from engine.contract import Backlog, ErrorInfo, State
+from engine.flow.inbound import InboundChannel
+from engine.flow.outbound import OutboundChannel
+from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
+
+
+def survey(
+    configuration: Configuration,
+    *,
+    started_at: datetime,
+    inbound: Mapping[str, InboundChannel],
+    outbound: Mapping[str, OutboundChannel],
+    backlog: Sequence[Backlog],
+) -> EngineStatus:
+    """Every configured channel in the order of its file's name, also those that are stopped."""
+    waiting = {(str(row.channel), row.state): row for row in backlog}
+    channels = []
+    for name, channel in sorted(configuration.channels.items()):
+        if name in inbound:
+            channels.append(_inbound(channel, inbound[name]))
+        else:
+            rows = {state: waiting.get((name, state)) for state in State}
+            channels.append(_outbound(channel, outbound.get(name), rows, started_at))
+    ready = bool(channels) and all(each.state is ChannelState.RUNNING for each in channels)
+    return EngineStatus(started_at, configuration.version, ready, tuple(channels))
+
+
+def _inbound(channel: Channel, running: InboundChannel) -> ChannelStatus:
+    counts, health = running.counts, running.health
+    return ChannelStatus(
+        channel.name,
+        channel.system,
+        "inbound",
+        channel.spec.name,
+        health.state,
+        health.since,
+        received=counts.received,
+        accepted=counts.accepted,
+        duplicates=counts.duplicates,
+        rejected=counts.rejected,
+        unavailable=counts.unavailable,
+        unrouted=counts.unrouted,
+        filtered=counts.filtered,
+        rate_in=counts.rate.per_second,
+        last_error=health.last_error or counts.last_error,
+    )
+
+
+def _outbound(
+    channel: Channel,
+    running: OutboundChannel | None,
+    rows: Mapping[State, Backlog | None],
+    started_at: datetime,
+) -> ChannelStatus:
+    def count(state: State) -> int:
+        row = rows[state]
+        return 0 if row is None else row.count
+
+    oldest = [
+        row.oldest
+        for state in (State.QUEUED, State.RETRYING, State.UNCERTAIN)
+        if (row := rows[state]) is not None and row.oldest is not None
+    ]
+    health = None if running is None else running.health
+    counts = None if running is None else running.counts
+    return ChannelStatus(
+        channel.name,
+        channel.system,
+        channel.direction,
+        channel.spec.name,
+        ChannelState.STOPPED if health is None else health.state,
+        started_at if health is None else health.since,
+        sent=0 if counts is None else counts.sent,
+        retried=0 if counts is None else counts.retried,
+        waiting=count(State.QUEUED),
+        retrying=count(State.RETRYING),
+        uncertain=count(State.UNCERTAIN),
+        dead=count(State.DEAD),
+        rate_out=0.0 if counts is None else counts.rate.per_second,
+        oldest_waiting=min(oldest, default=None),
+        last_error=_latest(running),
+        blocked=running is not None and running.blocked,
+    )
+
+
+def _latest(running: OutboundChannel | None) -> ErrorInfo | None:
+    if running is None:
+        return None
+    if running.health.state is ChannelState.FAILED:
+        return running.health.last_error
+    return running.counts.last_error or running.health.last_error
