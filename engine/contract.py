@@ -621,6 +621,15 @@ class Backlog:
     oldest: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoreRoom:
+    """What back-pressure looks at, in bytes."""
+
+    bytes_free: int  # of the disk, for this user
+    bytes_total: int  # of the disk
+    bytes_used: int  # by the store's database (large content apart)
+
+
 class MessageStore(Component, Protocol):
     """Everything that was promised.  All methods may be called concurrently from one event loop."""
 
@@ -680,7 +689,12 @@ class MessageStore(Component, Protocol):
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
         """QUEUED, RETRYING, UNCERTAIN or DEAD → CANCELLED."""
 
-    async def backlog(self) -> Sequence[Backlog]: ...
+    async def backlog(self) -> Sequence[Backlog]:
+        """By channel and state; the DEAD are counted too.  Never counts what is finished."""
+
+    async def room(self) -> StoreRoom:
+        """Cheap enough to ask once a second.  Raises StoreUnavailable."""
+
     async def purge(
         self,
         older_than: datetime,
