@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.webclient.settings import ClientSettings, HeaderValue
+from connectors.webclient.settings import Auth, ClientSettings, HeaderValue
+from engine.units import Duration
 
 
 class DestinationSettings(ClientSettings):
@@ -30,4 +32,45 @@ class DestinationSettings(ClientSettings):
         False,
         description="Send an Idempotency-Key header, the same for every attempt to deliver the "
         "same content, so that a peer that knows the header ignores a second copy.",
+    )
+
+
+class SourceSettings(BaseModel):
+    """One listener: an address, a port, a path."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on; 0.0.0.0 (or ::) for every network card.",
+    )
+    port: int = Field(
+        ge=1, le=65535, description="Port; one channel each, none is shared.", examples=[8080]
+    )
+    path: str = Field(
+        "/",
+        pattern=r"^/[!-~]*$",
+        description="The only path that is served, without query.",
+        examples=["/hl7"],
+    )
+    methods: tuple[Literal["POST", "PUT"], ...] = Field(
+        ("POST",), min_length=1, description="Request methods that are taken."
+    )
+    auth: Auth | None = Field(
+        None, description="What a sender has to show; omit to take everyone that reaches the port."
+    )
+    tls: str | dict[str, Any] | None = Field(
+        None,
+        repr=False,
+        description="TLS profile (name or inline): certificate, key, client certificates.",
+    )
+    content_types: tuple[str, ...] = Field(
+        (),
+        description="Content types that are taken, without parameters; omit for all.",
+        examples=[["application/json"]],
+    )
+    arrival_timeout: Duration = Field(
+        timedelta(seconds=30),
+        description="A request that has not arrived whole after this ends its connection.",
     )

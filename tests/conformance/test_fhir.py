@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from connectors.fhir import SPEC
 from connectors.fhir.settings import FhirSettings
@@ -18,7 +20,7 @@ REFUSED = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","cod
 
 class FhirDestinationHarness:
     spec = SPEC
-    lacks = {
+    lacks: ClassVar[Mapping[str, str]] = {
         "correlates": "an answer belongs to the only request on its connection",
         "empty": "a resource is a JSON object",
     }

@@ -1,0 +1,179 @@
+"""One listening socket and its connections: uvicorn's HTTP protocol with limits around it.
+
+uvicorn's server object is not used, because it owns a process (signal handlers, exit codes, a
+log configuration); its protocol class is, with what it lacks for an open port: a deadline for a
+request to arrive, a limit for headers, a limit of connections, and a stop that says no.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+HEADERS_LIMIT: Final = 32 * 1024  # bytes of request line and headers
+BACKLOG: Final = 128
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+)
+# uvicorn warns of each malformed request; a peer must not be able to fill the log.
+_QUIET: Final = logging.getLogger("carebus.http.protocol")
+_QUIET.setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenLimits:
+    connections: int
+    idle: timedelta  # between two requests
+    arrival: timedelta  # for one whole request
+
+
+class PeerConnection(HttpToolsProtocol):
+    """One peer.  Requests on it are answered one after the other."""
+
+    def __init__(self, config: Config, state: ServerState, limits: ListenLimits) -> None:
+        super().__init__(config, state, {})
+        self.logger = _QUIET
+        self.access_log = False  # the address may hold what must not be logged
+        self._limits = limits
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._head_size = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._wait_for_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_size += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # An offer of HTTP/2 or a web socket is ignored (RFC 9110, 7.8).  The parser stops
+            # there, so this connection ends with its answer.
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self.send_400_response("this is not HTTP/1.1")
+        else:
+            if self._in_head and self._head_size > HEADERS_LIMIT:
+                self.transport.write(_LONG)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        if self._deadline is None:
+            self._wait_for_request()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_size = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._arrived()
+        super().on_message_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            # The body of a request that was refused before it had all come.
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _wait_for_request(self) -> None:
+        self._deadline = self.loop.call_later(self._limits.arrival.total_seconds(), self._late)
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self.flow.read_paused or self.pipeline:
+            # It is we who do not read, since an earlier request waits for its answer.
+            self._wait_for_request()
+        else:
+            self.transport.abort()
+
+    def _arrived(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Listener:
+    """Bind, serve an ASGI application, stop.  `bind` and `serve` may follow a `stop` again."""
+
+    def __init__(
+        self, host: str, port: int, limits: ListenLimits, context: ssl.SSLContext | None
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._limits = limits
+        self._context = context
+        self._socket: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        self._state = ServerState()
+
+    async def bind(self) -> None:
+        """Take the port; peers that connect now wait.  Raises OSError."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, _, _, _, address = found[0]
+        self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
+
+    async def serve(self, app: Any) -> None:
+        """Take connections from now on."""
+        assert self._socket is not None  # noqa: S101  (bind came first)
+        config = Config(app, lifespan="off", log_config=None, log_level=None, ws="none")
+        config.timeout_keep_alive = self._limits.idle.total_seconds()  # type: ignore[assignment]
+        config.load()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: PeerConnection(config, self._state, self._limits),
+            sock=self._socket,
+            ssl=self._context,
+            ssl_handshake_timeout=10 if self._context is not None else None,
+        )
+        self._socket = None  # the server's now
+
+    async def stop(self) -> None:
+        """Take no more, cancel what is being answered, close every connection.  Idempotent."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        tasks = tuple(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in tuple(self._state.connections):
+            connection.transport.close()
+        await asyncio.sleep(0)
+        for connection in tuple(self._state.connections):
+            connection.transport.abort()
+        await server.wait_closed()
