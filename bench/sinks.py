@@ -51,6 +51,7 @@ class Sink:
         self.last_at = 0.0
         self.connections: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
+        self._empty: asyncio.Future[None] | None = None
 
     def take(self, body: bytes) -> bool:
         """Remember one message; False when the sink refuses or swallows messages now."""
@@ -80,10 +81,19 @@ class Sink:
         """Refuse connections and break those that are open."""
         if self._server is not None:
             self._server.close()
-            for transport in list(self.connections):
+            for transport in self.connections:
                 transport.abort()
+            if self.connections:
+                self._empty = asyncio.get_running_loop().create_future()
+                await self._empty
             await self._server.wait_closed()
             self._server = None
+
+    def closed(self, transport: asyncio.Transport) -> None:
+        """A connection is gone."""
+        self.connections.discard(transport)
+        if not self.connections and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
 
     def stats(self) -> dict[str, float]:
         return {
@@ -107,7 +117,7 @@ class _Connection(asyncio.Protocol):
         self.sink.connections.add(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.sink.connections.discard(self.transport)
+        self.sink.closed(self.transport)
 
     def answer(self, text: bytes) -> None:
         if self.sink.delay:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
+from urllib.parse import urlsplit
+
+from engine.api.access import URL_FILE, read_access
+from engine.api.wire import status_from_json
+from engine.flow.status import ChannelState, EngineStatus
 
 _POLL_SECONDS = 0.02
+_ANSWER_SECONDS = 5.0
 _READY_WITHIN = timedelta(seconds=60)
 
 
@@ -38,11 +42,11 @@ class EngineEnded(Exception):
 class EngineProcess:
     """``carebus run`` over one project and one data directory.
 
-    ``listen`` is the port of its control endpoint on loopback.  The log goes to ``log``.  As a
-    context manager it stops the process on leaving, at the latest with SIGKILL.
+    ``listen`` is the port of its control endpoint on loopback, 0 for any.  The log goes to ``log``.
+    As a context manager it stops the process on leaving, at the latest with SIGKILL.
     """
 
-    def __init__(self, project: Path, data: Path, *, listen: int, log: Path) -> None:
+    def __init__(self, project: Path, data: Path, *, log: Path, listen: int = 0) -> None:
         self.project = project
         self.data = data
         self.listen = listen
@@ -74,6 +78,7 @@ class EngineProcess:
         if not self.ended:
             raise RuntimeError("the engine's process runs already")
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        (self.data / URL_FILE).unlink(missing_ok=True)  # a killed engine leaves it behind
         self._output = self.log.open("ab")
         program = ["-m", "engine.cli", "run"]
         where = ["--config", str(self.project), "--data", str(self.data)]
@@ -90,40 +95,44 @@ class EngineProcess:
         self.starts += 1
 
     async def ready(self, within: timedelta = _READY_WITHIN) -> None:
-        """Return when the engine says it is ready.
+        """Return when every inbound channel takes messages; destinations may still be away.
 
         Raises EngineEnded when it ends before that, TimeoutError after ``within``."""
         async with asyncio.timeout(within.total_seconds()):
             while True:
                 if self.ended:
                     raise EngineEnded(self.last_words())
-                if (await self.ask("/ready"))[0] == 200:
+                status = await self.status()
+                if status is not None and all(
+                    channel.state is ChannelState.RUNNING
+                    for channel in status.channels
+                    if channel.direction == "inbound"
+                ):
                     return
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def ask(self, path: str) -> tuple[int, bytes]:
-        """GET from the control endpoint: status and body; status 0 when nobody answers."""
+    async def status(self) -> EngineStatus | None:
+        """What the engine says about itself; None while it does not answer."""
+        access = read_access(self.data)
+        if access is None:
+            return None
+        address = urlsplit(access.url)
+        request = (
+            f"GET /api/v1/status HTTP/1.1\r\nhost: {address.netloc}\r\n"
+            f"authorization: Bearer {access.token}\r\nconnection: close\r\n\r\n"
+        )
         try:
-            async with asyncio.timeout(5):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.listen)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                reader, writer = await asyncio.open_connection(address.hostname, address.port)
                 try:
-                    request = f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-                    writer.write(request.encode())
+                    writer.write(request.encode("ascii"))
                     answer = await reader.read()
                 finally:
                     writer.close()
         except (OSError, TimeoutError):
-            return 0, b""
-        head, _, body = answer.partition(b"\r\n\r\n")
-        return int(head.split(b" ", 2)[1]) if head.startswith(b"HTTP/1.1 ") else 0, body
-
-    async def status(self) -> Mapping[str, Any] | None:
-        """The engine's state as its control endpoint tells it; None while it does not answer."""
-        code, body = await self.ask("/api/v1/state")
-        if code != 200:
             return None
-        answer: Mapping[str, Any] = json.loads(body)
-        return answer
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return status_from_json(body) if head.startswith(b"HTTP/1.1 200 ") else None
 
     async def kill(self) -> None:
         """SIGKILL, and wait until the process is gone.  Harmless when it is."""

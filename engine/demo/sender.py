@@ -7,6 +7,7 @@ It keeps its own small MLLP client, so that the engine is not tested with the en
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -86,7 +87,7 @@ class SendingSystem:
                     due = max(due + 1 / self.rate, loop.time() - 1)
                     await self._pause(due - loop.time())
         finally:
-            self._disconnect()
+            await self._disconnect()
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:
@@ -101,7 +102,7 @@ class SendingSystem:
             try:
                 code = await self._exchange(message)
             except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-                self._disconnect()
+                await self._disconnect()
                 await asyncio.sleep(self._patience.reconnect)
                 continue
             if code in _POSITIVE:
@@ -122,10 +123,13 @@ class SendingSystem:
             frame = await reader.readuntil(END)
         return answer_code(frame, message.control_id.encode())
 
-    def _disconnect(self) -> None:
+    async def _disconnect(self) -> None:
         if self._streams is not None:
-            self._streams[1].close()
+            writer = self._streams[1]
             self._streams = None
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 def answer_code(frame: bytes, control_id: bytes) -> bytes:
