@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pytest
+
 from engine.testing.services import MemoryServices
 
 SuiteT = TypeVar("SuiteT")
@@ -38,6 +40,9 @@ TRAITS: Final[Mapping[str, str]] = {
     "empty": "a message may be empty",
     "retry_after": "a temporary refusal can say when to come again",
     "correlates": "a reply names the request it answers",
+    "nacks": "a broker can refuse a publish after taking it",
+    "durable": "what a broker confirmed survives its own restart",
+    "network": "a broker is reached over a connection that can be cut",
 }
 """What a harness may declare that its protocol lacks, each with a reason."""
 
@@ -89,7 +94,7 @@ async def broken_promises(suite: type, harness: Callable[[Path], Any]) -> Mappin
             await rig.start()
             try:
                 await getattr(suite(), name)(rig)
-            except Exception as error:  # whatever a wrong connector does is its verdict
+            except (Exception, pytest.fail.Exception) as error:  # whatever it does is its verdict
                 broken[id] = f"{type(error).__name__}: {error}"
             finally:
                 await rig.stop()
