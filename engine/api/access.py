@@ -24,17 +24,19 @@ class Access:
     token: str = field(repr=False)
 
 
-def make_token(data: Path) -> str:
-    """A new token, written to ``data`` with mode 0600.  Raises OSError."""
-    token = secrets.token_urlsafe(32)
-    _write(data / TOKEN_FILE, token)
-    return token
+def new_token() -> str:
+    """256 random bits, in text."""
+    return secrets.token_urlsafe(32)
 
 
 @contextmanager
-def announced(data: Path, url: str) -> Iterator[None]:
-    """``url`` can be found in ``data`` until the block ends."""
-    _write(data / URL_FILE, url)
+def announced(data: Path, access: Access) -> Iterator[None]:
+    """``access`` can be found in ``data`` until the block ends.  Raises OSError.
+
+    Only for the one engine that owns ``data``: another's announcement is overwritten.
+    """
+    _write(data / TOKEN_FILE, access.token)
+    _write(data / URL_FILE, access.url)
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.access import announced, make_token
+from engine.api.access import Access, announced, new_token
 from engine.api.app import control_app
 from engine.api.engine import Reloaded
 from engine.api.server import serve
@@ -38,7 +38,7 @@ class Running:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = tmp_path_factory.mktemp("data")
-    token = make_token(data)
+    token = new_token()
     current = _Current()
     started: list[Running] = []
     ready = threading.Event()
@@ -53,7 +53,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         listen = Listen("127.0.0.1", 0)
         app = control_app(current, reload=reload, token=token, listen=listen)  # type: ignore[arg-type]
         async with serve(app, listen) as bound:
-            with announced(data, f"http://{bound}"):
+            with announced(data, Access(f"http://{bound}", token)):
                 started.append(Running(data, bound.port, token, current))
                 ready.set()
                 await stop.wait()

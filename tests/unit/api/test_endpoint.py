@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from engine.api import replays
-from engine.api.access import TOKEN_FILE, URL_FILE, announced, make_token, read_access
+from engine.api.access import TOKEN_FILE, URL_FILE, Access, announced, new_token, read_access
 from engine.api.client import ControlClient, Refusal, Unreachable
 from engine.api.engine import Reloaded
 from engine.api.server import serve
@@ -120,16 +120,15 @@ def test_no_page_of_another_origin_is_allowed(running: Running, engine: Scripted
 
 
 def test_the_token_is_for_its_owner_only_and_new_each_time(tmp_path: Path) -> None:
-    first = make_token(tmp_path)
-    second = make_token(tmp_path)
+    first, second = new_token(), new_token()
     assert first != second
     assert len(second) >= 43
-    assert stat.S_IMODE((tmp_path / TOKEN_FILE).stat().st_mode) == 0o600
-    with announced(tmp_path, "http://127.0.0.1:1"):
-        access = read_access(tmp_path)
-        assert access is not None
-        assert (access.url, access.token) == ("http://127.0.0.1:1", second)
-        assert second not in repr(access)
+    (tmp_path / TOKEN_FILE).write_text(first)  # of an engine before this one, readable for all
+    (tmp_path / TOKEN_FILE).chmod(0o644)
+    with announced(tmp_path, Access("http://127.0.0.1:1", second)):
+        assert stat.S_IMODE((tmp_path / TOKEN_FILE).stat().st_mode) == 0o600
+        assert read_access(tmp_path) == Access("http://127.0.0.1:1", second)
+        assert second not in repr(read_access(tmp_path))
     assert not (tmp_path / URL_FILE).exists()
     assert read_access(tmp_path) is None
 
@@ -418,8 +417,8 @@ def test_no_engine_is_told(tmp_path: Path) -> None:
     client = ControlClient(tmp_path, actor="a")
     with pytest.raises(Unreachable, match="no engine runs"):
         client.status()
-    make_token(tmp_path)
-    with announced(tmp_path, "http://127.0.0.1:9"), pytest.raises(Unreachable) as unreachable:
+    nobody = Access("http://127.0.0.1:9", new_token())
+    with announced(tmp_path, nobody), pytest.raises(Unreachable) as unreachable:
         client.status()
     assert unreachable.value.info.help
 
