@@ -1,0 +1,53 @@
+"""How every command reports what went wrong: what, where, what to do next, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from typer import Context, Exit
+from typer.core import TyperGroup
+
+from engine.cli.exits import Exit as Code
+from engine.contract import ConfigError, EngineError, ErrorInfo
+
+
+class Failed(EngineError):
+    """A command's own finding: printed, exit code 1."""
+
+
+class Reporting(TyperGroup):
+    """The group of all commands: turns the documented errors into text and exit codes.
+
+    Anything else is a defect and keeps its traceback.
+    """
+
+    def invoke(self, ctx: Context) -> Any:  # type: ignore[override]
+        # Asked for here, so that a command that needs no engine does not load the client.
+        try:
+            return super().invoke(ctx)
+        except EngineError as error:
+            report(error.info)
+            raise Exit(code_of(error)) from None
+        except BrokenPipeError:
+            # Somebody closed the pipe (| head): the rest is not wanted.
+            sys.stderr.close()
+            raise Exit(Code.OK) from None
+
+
+def code_of(error: EngineError) -> Code:
+    given: Code | None = getattr(type(error), "exit_code", None)
+    if given is not None:
+        return given
+    return Code.NOT_STARTED if isinstance(error, ConfigError) else Code.FAILED
+
+
+def report(info: ErrorInfo, stream: TextIO | None = None) -> None:
+    """``error[P024]: no engine runs on var`` and the lines below it."""
+    target = sys.stderr if stream is None else stream
+    bold, red, end = ("\x1b[1m", "\x1b[31;1m", "\x1b[0m") if target.isatty() else ("", "", "")
+    print(f"{red}error[{info.code}]{end}: {bold}{info.summary}{end}", file=target)
+    if info.location:
+        print(f"  --> {info.location}", file=target)
+    if info.help:
+        print(f"   = help: {info.help}", file=target)

@@ -1,0 +1,137 @@
+"""The engine's status as a table: for ``carebus status`` and the demo's live view."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from engine.cli.words import word
+from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
+
+COLUMNS: Final = (
+    "channel",
+    "system",
+    "state",
+    "in",
+    "out",
+    "queue",
+    "retry",
+    "held",
+    "dead",
+    "rate",
+    "last error",
+)
+
+_STYLE: Final = {
+    ChannelState.RUNNING: "green",
+    ChannelState.STARTING: "yellow",
+    ChannelState.FAILED: "red bold",
+    ChannelState.STOPPED: "dim",
+}
+
+
+def render_status(status: EngineStatus) -> Table:
+    """One row a channel, inbound first; numbers that need a person stand out."""
+    ready = word("ready") if status.ready else word("not ready")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"carebus · {ready} · {word('configuration')} {status.version[:12]}",
+        title_justify="left",
+        caption=f"{word('running since')} {local(status.started_at)}",
+        caption_justify="left",
+        pad_edge=False,
+    )
+    for name in COLUMNS:
+        text = name in ("channel", "system", "state", "last error")
+        table.add_column(
+            word(name),
+            justify="left" if text else "right",
+            no_wrap=name != "last error",
+            overflow="ellipsis",
+        )
+    for channel in ordered(status):
+        queue, retry, held, dead = _backlog(channel)
+        table.add_row(
+            channel.name,
+            channel.system,
+            _state(channel),
+            _count(channel, "inbound", channel.received),
+            _count(channel, "outbound", channel.sent),
+            queue,
+            Text(retry, style="yellow" if channel.retrying else ""),
+            Text(held, style="yellow bold" if channel.uncertain else ""),
+            Text(dead, style="red bold" if channel.dead else ""),
+            f"{rate_of(channel):.1f}",
+            Text(error_of(channel), style="red" if channel.last_error else ""),
+        )
+    return table
+
+
+def plain_rows(status: EngineStatus) -> list[tuple[str, ...]]:
+    """The same cells without style, heading first: for a pipe."""
+    rows: list[tuple[str, ...]] = [tuple(name.replace(" ", "_") for name in COLUMNS)]
+    rows += [
+        (
+            channel.name,
+            channel.system,
+            channel.state.value,
+            _count(channel, "inbound", channel.received),
+            _count(channel, "outbound", channel.sent),
+            *_backlog(channel),
+            f"{rate_of(channel):.1f}",
+            error_of(channel),
+        )
+        for channel in ordered(status)
+    ]
+    return rows
+
+
+def ordered(status: EngineStatus) -> list[ChannelStatus]:
+    return sorted(status.channels, key=lambda channel: (channel.direction, channel.name))
+
+
+def rate_of(channel: ChannelStatus) -> float:
+    return channel.rate_in if channel.direction == "inbound" else channel.rate_out
+
+
+def error_of(channel: ChannelStatus) -> str:
+    error = channel.last_error
+    return "" if error is None else f"{error.code} {error.summary}"
+
+
+def local(time: datetime) -> str:
+    """In the zone of the one who reads, to the second."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def age(since: datetime) -> str:
+    """``42s``, ``7m``, ``3h``, ``2d``: how long ago, in one unit."""
+    seconds = int(max(0.0, (datetime.now(UTC) - since).total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _state(channel: ChannelStatus) -> Text:
+    text = Text(word(channel.state.value), style=_STYLE[channel.state])
+    if channel.blocked:
+        text.append(f" {word('blocked')}", style="yellow bold")
+    return text
+
+
+def _count(channel: ChannelStatus, direction: str, count: int) -> str:
+    return str(count) if channel.direction == direction else "-"
+
+
+def _backlog(channel: ChannelStatus) -> tuple[str, str, str, str]:
+    if channel.direction == "inbound":
+        return ("-", "-", "-", "-")
+    queue = str(channel.waiting)
+    if channel.oldest_waiting is not None:
+        queue += f" ({age(channel.oldest_waiting)})"
+    return (queue, str(channel.retrying), str(channel.uncertain), str(channel.dead))
