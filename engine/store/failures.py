@@ -1,0 +1,49 @@
+"""The errors the store raises, made in one place so that each has its code and its help."""
+
+from __future__ import annotations
+
+from engine.contract import (
+    ErrorInfo,
+    IllegalTransition,
+    Stage,
+    State,
+    StoreUnavailable,
+    UnknownMessage,
+)
+
+
+def unavailable(code: str, summary: str, help: str | None = None) -> StoreUnavailable:
+    return StoreUnavailable(ErrorInfo(code, summary, Stage.STORING, help=help))
+
+
+def closed() -> StoreUnavailable:
+    return unavailable("STORE-CLOSED", "the store is not open")
+
+
+def illegal(state: str, target: State) -> IllegalTransition:
+    summary = f"a delivery that is {state} cannot become {target}"
+    return IllegalTransition(ErrorInfo("STORE-TRANSITION", summary, Stage.STORING))
+
+
+def not_begun(state: str) -> IllegalTransition:
+    summary = f"a delivery that is {state} cannot be sent: only a queued one can"
+    return IllegalTransition(ErrorInfo("STORE-TRANSITION", summary, Stage.STORING))
+
+
+def unknown(what: str) -> UnknownMessage:
+    return UnknownMessage(ErrorInfo("STORE-UNKNOWN", f"no such {what} is stored", Stage.STORING))
+
+
+def purged() -> UnknownMessage:
+    summary = "the content of this message was deleted by retention"
+    return UnknownMessage(ErrorInfo("STORE-PURGED", summary, Stage.STORING))
+
+
+def crashed() -> ErrorInfo:
+    """What `recover` writes for a send that was under way when the engine stopped."""
+    return ErrorInfo(
+        "STORE-CRASH",
+        "the engine stopped during this send",
+        Stage.SENDING,
+        help="ask the receiving system whether it has the message, then replay or cancel it",
+    )

@@ -1,0 +1,196 @@
+"""What is read by id: a message with its content, its history, the outbox.
+
+Blocking functions of a reader's connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from engine.contract import (
+    Backlog,
+    ChannelName,
+    DeliveryId,
+    Message,
+    MessageId,
+    OutboxEntry,
+    Payload,
+    State,
+    StoredEvent,
+)
+from engine.store import failures, schema, sqlite
+from engine.store.content import ContentFolder
+from engine.store.rows import error_of, moment, object_of, outbox_entry, payload_of
+from engine.store.sqlite import Connection
+from engine.store.states import UNFINISHED
+
+_delivery, _message, _event = schema.delivery.c, schema.message.c, schema.event.c
+
+OUTBOX_COLUMNS: Final = (
+    _delivery.id,
+    _message.id,
+    _delivery.route,
+    _delivery.target,
+    _delivery.channel,
+    _delivery.lane,
+    _delivery.state,
+    _delivery.attempt,
+    _delivery.next_at,
+    _delivery.possible_duplicate,
+)
+_ENTRIES: Final = select(*OUTBOX_COLUMNS).join_from(
+    schema.delivery, schema.message, _message.seq == _delivery.message
+)
+
+
+def outbox(
+    connection: Connection, channel: ChannelName, lane: int, after: int, limit: int
+) -> list[OutboxEntry]:
+    rows = sqlite.fetch(
+        connection,
+        _ENTRIES.where(
+            _delivery.channel == channel,
+            _delivery.lane == lane,
+            _delivery.id > after,
+            _state_of_delivery_in(*UNFINISHED),
+        )
+        .order_by(_delivery.id)
+        .limit(limit),
+    )
+    return [outbox_entry(row) for row in rows]
+
+
+def entry(connection: Connection, number: DeliveryId) -> OutboxEntry | None:
+    """The delivery in any state; None when there is no such delivery."""
+    rows = sqlite.fetch(connection, _ENTRIES.where(_delivery.id == number))
+    return outbox_entry(rows[0]) if rows else None
+
+
+def unfinished(connection: Connection, number: DeliveryId) -> OutboxEntry | None:
+    found = entry(connection, number)
+    return found if found is not None and found.state in UNFINISHED else None
+
+
+def load(connection: Connection, folder: ContentFolder, message_id: MessageId) -> Message:
+    row = connection.execute(
+        "SELECT m.channel, m.received_at, m.attributes, m.parents, c.body, c.file,"
+        " c.content_type, c.charset, c.seq"
+        " FROM message AS m LEFT JOIN content AS c ON c.seq = m.seq WHERE m.id = ?",
+        (message_id,),
+    ).fetchone()
+    if row is None:
+        raise failures.unknown("message")
+    channel, received_at, attributes, parents, body, file, content_type, charset, kept = row
+    if kept is None:
+        raise failures.purged()
+    return Message(
+        message_id,
+        ChannelName(channel),
+        Payload(body if file is None else folder.read(file), content_type, charset),
+        moment(received_at),
+        object_of(attributes),
+        tuple(MessageId(parent) for parent in parents.split()) if parents else (),
+    )
+
+
+def history(
+    connection: Connection, folder: ContentFolder, message_id: MessageId, content: bool
+) -> list[StoredEvent]:
+    row = connection.execute(
+        "SELECT state, received_at, error, config_version, delivery, fanout"
+        " FROM message WHERE id = ?",
+        (message_id,),
+    ).fetchone()
+    if row is None:
+        raise failures.unknown("message")
+    state, received_at, error, version, first, fanout = row
+    events = [
+        StoredEvent(
+            delivery=None,
+            state=State(state),
+            at=moment(received_at),
+            attempt=0,
+            possible_duplicate=False,
+            error=error_of(error),
+            actor="engine",
+            remote_id=None,
+            mapping_version="",
+            route_version=version,
+        )
+    ]
+    if not fanout:
+        return events
+    rows = sqlite.fetch(
+        connection,
+        select(schema.event)
+        .where(_event.delivery >= first, _event.delivery < first + fanout)
+        .order_by(_event.id),
+    )
+    for row in rows:
+        sent, reply = _exchanged(connection, folder, row[0]) if content else (None, None)
+        events.append(_stored_event(row, sent, reply))
+    return events
+
+
+def backlog(connection: Connection) -> list[Backlog]:
+    """Unfinished deliveries, and the dead ones; both have an index of their own."""
+    found = []
+    for states in (UNFINISHED, (State.DEAD,)):
+        rows = sqlite.fetch(
+            connection,
+            select(_delivery.channel, _delivery.state, func.count(), func.min(_delivery.id))
+            .where(_state_of_delivery_in(*states))
+            .group_by(_delivery.channel, _delivery.state),
+        )
+        for channel, state, count, oldest in rows:
+            at = connection.execute(
+                "SELECT m.received_at FROM delivery AS d JOIN message AS m ON m.seq = d.message"
+                " WHERE d.id = ?",
+                (oldest,),
+            ).fetchone()
+            found.append(
+                Backlog(
+                    ChannelName(channel), State(state), count, None if at is None else moment(at[0])
+                )
+            )
+    return found
+
+
+def _state_of_delivery_in(*states: str) -> Any:
+    return schema.state_in(*states, table="delivery")
+
+
+def _stored_event(row: Sequence[Any], sent: Payload | None, reply: Payload | None) -> StoredEvent:
+    _, number, state, at, attempt, duplicate, error, actor, remote_id, mapping, route = row
+    return StoredEvent(
+        delivery=DeliveryId(number),
+        state=State(state),
+        at=moment(at),
+        attempt=attempt,
+        possible_duplicate=bool(duplicate),
+        error=error_of(error),
+        actor=actor,
+        remote_id=remote_id,
+        mapping_version=mapping,
+        route_version=route,
+        sent=sent,
+        reply=reply,
+    )
+
+
+def _exchanged(
+    connection: Connection, folder: ContentFolder, event: int
+) -> tuple[Payload | None, Payload | None]:
+    row = connection.execute(
+        "SELECT sent, sent_file, sent_type, sent_charset, reply, reply_file, reply_type,"
+        " reply_charset FROM exchange WHERE event = ?",
+        (event,),
+    ).fetchone()
+    if row is None:
+        return None, None
+    bodies = [row[0] if row[1] is None else folder.read(row[1])]
+    bodies.append(row[4] if row[5] is None else folder.read(row[5]))
+    return payload_of(bodies[0], row[2], row[3]), payload_of(bodies[1], row[6], row[7])

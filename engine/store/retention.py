@@ -1,0 +1,142 @@
+"""Retention: delete finished messages, or only their content, a small batch at a time.
+
+A batch is found by a reader and deleted in one short write transaction, so that acceptance goes on
+in between.  Deleted content is overwritten in the database file (secure_delete); the file's free
+pages are used again first, and given back to the disk a few with each batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from engine.store import sqlite
+from engine.store.content import ContentFolder
+from engine.store.ledger import Ledger
+from engine.store.recovery import mark_highest
+from engine.store.rows import micros
+from engine.store.schema import BLOCK
+from engine.store.sqlite import Connection
+from engine.store.states import UNFINISHED
+
+_FREED_PAGES: Final = 2000
+"""Given back to the disk with each batch (8 MB)."""
+
+_STATES: Final = ", ".join(f"'{state}'" for state in UNFINISHED)
+_UNFINISHED_OF_MESSAGE: Final = (
+    "EXISTS (SELECT 1 FROM delivery AS d WHERE d.id >= m.delivery"  # noqa: S608
+    f" AND d.id < m.delivery + m.fanout AND d.state IN ({_STATES}))"
+)
+
+
+def finished_before(
+    connection: Connection, older_than: datetime, content_only: bool, limit: int
+) -> list[int]:
+    """The oldest messages that may go (seqs).  Looks only where messages of that age can be."""
+    before = micros(older_than)
+    newest = connection.execute(
+        "SELECT max(block) FROM block_time WHERE first_at < ?", (before,)
+    ).fetchone()[0]
+    if newest is None:
+        return []
+    source = (
+        "content AS c JOIN message AS m ON m.seq = c.seq WHERE c.seq < ?"
+        if content_only
+        else "message AS m WHERE m.seq < ?"
+    )
+    rows = connection.execute(
+        f"SELECT m.seq FROM {source} AND m.received_at < ? AND NOT {_UNFINISHED_OF_MESSAGE}"  # noqa: S608
+        " ORDER BY m.seq LIMIT ?",
+        ((newest + 1) * BLOCK, before, limit),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def delete(ledger: Ledger, seqs: Sequence[int], content_only: bool) -> tuple[int, set[str]]:
+    """How many messages, and the content files that may have lost their last reference.
+
+    What became unfinished since the batch was found (a replay) stays.
+    """
+    connection = ledger.connection
+    mark_highest(ledger)
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS going (seq INTEGER PRIMARY KEY)")
+    connection.execute("DELETE FROM temp.going")
+    connection.executemany("INSERT INTO temp.going VALUES (?)", [(seq,) for seq in seqs])
+    connection.execute(
+        "DELETE FROM temp.going WHERE seq IN (SELECT m.seq FROM temp.going AS g"  # noqa: S608
+        f" JOIN message AS m ON m.seq = g.seq WHERE {_UNFINISHED_OF_MESSAGE})"
+    )
+    count = connection.execute("SELECT count(*) FROM temp.going").fetchone()[0]
+    events = (
+        "SELECT e.id FROM temp.going AS g JOIN message AS m ON m.seq = g.seq JOIN event AS e"
+        " ON e.delivery >= m.delivery AND e.delivery < m.delivery + m.fanout"
+    )
+    files = _files(connection, events)
+    connection.execute("DELETE FROM content WHERE seq IN (SELECT seq FROM temp.going)")
+    connection.execute(f"DELETE FROM exchange WHERE event IN ({events})")  # noqa: S608
+    if not content_only:
+        connection.execute(f"DELETE FROM event WHERE id IN ({events})")  # noqa: S608
+        connection.execute(
+            "DELETE FROM delivery WHERE id IN (SELECT d.id FROM temp.going AS g JOIN message AS m"
+            " ON m.seq = g.seq JOIN delivery AS d ON d.id >= m.delivery"
+            " AND d.id < m.delivery + m.fanout)"
+        )
+        _delete_keys(connection, seqs)
+        connection.execute("DELETE FROM message WHERE seq IN (SELECT seq FROM temp.going)")
+    return count, files
+
+
+def give_back(ledger: Ledger) -> None:
+    """A part of the file's free pages, outside of the deletion."""
+    sqlite.free_pages(ledger.connection, _FREED_PAGES)
+
+
+def discard(connection: Connection, folder: ContentFolder, files: Iterable[str]) -> None:
+    """Delete the content files that no row names any more."""
+    for file in files:
+        folder.discard(file, lambda name: is_referred(connection, name))
+
+
+def discard_orphans(connection: Connection, folder: ContentFolder, shelf: int) -> None:
+    """Delete what a crash left in one of the content folders."""
+    discard(connection, folder, list(folder.orphans(shelf)))
+
+
+def is_referred(connection: Connection, file: str) -> bool:
+    """Whether any row names this content file."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM content WHERE file = :file)"
+        " OR EXISTS (SELECT 1 FROM exchange WHERE sent_file = :file)"
+        " OR EXISTS (SELECT 1 FROM exchange WHERE reply_file = :file)",
+        {"file": file},
+    ).fetchone()
+    return bool(row[0])
+
+
+def _files(connection: Connection, events: str) -> set[str]:
+    rows = connection.execute(
+        "SELECT c.file FROM temp.going AS g JOIN content AS c ON c.seq = g.seq"  # noqa: S608
+        " WHERE c.file IS NOT NULL"
+        f" UNION SELECT sent_file FROM exchange WHERE event IN ({events}) AND sent_file IS NOT NULL"
+        f" UNION SELECT reply_file FROM exchange WHERE event IN ({events})"
+        " AND reply_file IS NOT NULL"
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def _delete_keys(connection: Connection, seqs: Sequence[int]) -> None:
+    """Search keys are clustered by value: a block's keys are walked once for a batch, and a block
+    without messages loses its time."""
+    blocks = sorted({seq // BLOCK for seq in seqs})
+    for block in blocks:
+        connection.execute(
+            "DELETE FROM message_key WHERE block = ? AND seq IN (SELECT seq FROM temp.going)",
+            (block,),
+        )
+        connection.execute(
+            "DELETE FROM block_time WHERE block = ? AND NOT EXISTS (SELECT 1 FROM message"
+            " WHERE seq >= ? AND seq < ? AND seq NOT IN (SELECT seq FROM temp.going))"
+            " AND block < (SELECT max(block) FROM block_time)",
+            (block, block * BLOCK, (block + 1) * BLOCK),
+        )

@@ -1,0 +1,102 @@
+"""Statements that write many rows at once.
+
+The driver gives the interpreter lock away and takes it back around every execution, so a batch
+costs one execution for each table and not one for each row.  Numbers of rows are cut into powers of
+two, so that few statements exist and the driver keeps all of them prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, Final
+
+from sqlalchemy import Table, insert
+
+from engine.store import schema
+from engine.store.sqlite import DIALECT, PARAMETERS, Connection
+
+Row = tuple[Any, ...]
+
+_LARGEST: Final = 128  # rows of one statement: a prepared one costs about 130 bytes a value
+
+
+def cuts(rows: int, largest: int = _LARGEST) -> Iterator[tuple[int, int]]:
+    """(start, size) of the powers of two that ``rows`` is cut into, largest first."""
+    start = 0
+    size = largest
+    while start < rows:
+        while size > rows - start:
+            size //= 2
+        yield start, size
+        start += size
+
+
+class _Many:
+    """One statement text for each size, made when it is first needed."""
+
+    def __init__(self, head: str, row: str, tail: str, columns: int) -> None:
+        self._head, self._row, self._tail = head, row, tail
+        self._largest = _LARGEST
+        while self._largest * columns > PARAMETERS:
+            self._largest //= 2
+        self._texts: dict[int, str] = {}
+
+    def execute(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Returns how many rows changed."""
+        changed = 0
+        for start, size in cuts(len(rows), self._largest):
+            text = self._texts.get(size)
+            if text is None:
+                text = f"{self._head}{', '.join([self._row] * size)}{self._tail}"
+                self._texts[size] = text
+            values = list(chain.from_iterable(rows[start : start + size]))
+            changed += connection.execute(text, values).rowcount
+        return changed
+
+
+class Insert(_Many):
+    """``INSERT INTO table``, one tuple for each row, in the order of the table's columns."""
+
+    def __init__(self, table: Table, conflict: str = "") -> None:
+        text = str(insert(table).compile(dialect=DIALECT))
+        head, _, row = text.partition(" VALUES ")
+        super().__init__(head + " VALUES ", row, conflict, len(table.columns))
+
+
+class Change(_Many):
+    """``UPDATE delivery``: each tuple is (id, value …), applied where the state is one of
+    ``states``; the count of changed rows shows whether all of them were."""
+
+    def __init__(self, columns: Sequence[str], states: Sequence[str]) -> None:
+        names = ", ".join(columns)
+        settings = ", ".join(f"{name} = new.{name}" for name in columns)
+        listed = ", ".join(f"'{state}'" for state in states)
+        super().__init__(
+            f"WITH new (id, {names}) AS (VALUES ",
+            f"({', '.join('?' * (len(columns) + 1))})",
+            f") UPDATE delivery SET {settings} FROM new"  # noqa: S608
+            f" WHERE delivery.id = new.id AND delivery.state IN ({listed})",
+            len(columns) + 1,
+        )
+
+
+INSERT_MESSAGES: Final = Insert(schema.message)
+INSERT_CONTENTS: Final = Insert(schema.content)
+INSERT_DELIVERIES: Final = Insert(schema.delivery)
+INSERT_KEYS: Final = Insert(schema.message_key)
+INSERT_EVENTS: Final = Insert(schema.event)
+INSERT_EXCHANGES: Final = Insert(schema.exchange)
+WIDEN_BLOCKS: Final = Insert(
+    schema.block_time,
+    " ON CONFLICT (block) DO UPDATE SET"
+    " first_at = CASE WHEN excluded.first_at < block_time.first_at"
+    " THEN excluded.first_at ELSE block_time.first_at END,"
+    " last_at = CASE WHEN excluded.last_at > block_time.last_at"
+    " THEN excluded.last_at ELSE block_time.last_at END",
+)
+REMEMBER_KEYS: Final = Insert(
+    schema.dedup,
+    " ON CONFLICT (digest) DO UPDATE SET message = excluded.message, at = excluded.at,"
+    " expires_at = excluded.expires_at",
+)

@@ -1,0 +1,76 @@
+"""What a person does to a delivery: replay and cancel.  Functions of the writer's transaction; each
+checks everything before it writes."""
+
+from __future__ import annotations
+
+from engine.contract import DeliveryId, Event, OutboxEntry, State
+from engine.store import failures
+from engine.store.ledger import Ledger, event_row
+from engine.store.reading import entry
+from engine.store.statements import INSERT_EVENTS
+from engine.store.states import PEER_MAY_HAVE_IT, PERSON_STEPS
+
+
+def replay(ledger: Ledger, number: DeliveryId, actor: str) -> OutboxEntry:
+    """Raises IllegalTransition, UnknownMessage (also when its content was purged)."""
+    found = _checked(ledger, number, State.QUEUED)
+    kept = ledger.connection.execute(
+        "SELECT 1 FROM delivery AS d JOIN content AS c ON c.seq = d.message WHERE d.id = ?",
+        (number,),
+    ).fetchone()
+    if kept is None:
+        raise failures.purged()
+    again = found.possible_duplicate or found.state in PEER_MAY_HAVE_IT
+    _take(ledger, found, State.QUEUED, actor, attempt=0, possible_duplicate=again)
+    entered = entry(ledger.connection, number)
+    assert entered is not None  # noqa: S101  # it was found in this very transaction
+    return entered
+
+
+def cancel(ledger: Ledger, number: DeliveryId, actor: str) -> None:
+    """Raises IllegalTransition, UnknownMessage."""
+    found = _checked(ledger, number, State.CANCELLED)
+    _take(
+        ledger,
+        found,
+        State.CANCELLED,
+        actor,
+        attempt=found.attempt,
+        possible_duplicate=found.possible_duplicate,
+    )
+
+
+def _checked(ledger: Ledger, number: DeliveryId, target: State) -> OutboxEntry:
+    found = entry(ledger.connection, number)
+    if found is None:
+        raise failures.unknown("delivery")
+    if target not in PERSON_STEPS[found.state]:
+        raise failures.illegal(found.state, target)
+    return found
+
+
+def _take(
+    ledger: Ledger,
+    found: OutboxEntry,
+    state: State,
+    actor: str,
+    *,
+    attempt: int,
+    possible_duplicate: bool,
+) -> None:
+    ledger.event += 1
+    ledger.connection.execute(
+        "UPDATE delivery SET state = ?, attempt = ?, next_at = NULL, begun = 0,"
+        " possible_duplicate = ?, event = ? WHERE id = ?",
+        (state.value, attempt, int(possible_duplicate), ledger.event, found.delivery),
+    )
+    event = Event(
+        found.delivery,
+        found.message_id,
+        state,
+        ledger.now(),
+        attempt=attempt,
+        possible_duplicate=possible_duplicate,
+        actor=actor,
+    )
+    INSERT_EVENTS.execute(ledger.connection, [event_row(ledger.event, event)])

@@ -1,0 +1,238 @@
+"""The message store: `MessageStore` of the contract on SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from engine.contract import (
+    Backlog,
+    ChannelName,
+    Committed,
+    DeliveryId,
+    Event,
+    Message,
+    MessageId,
+    MessageSummary,
+    NewMessage,
+    OutboxEntry,
+    Payload,
+    Query,
+    Stored,
+    StoredEvent,
+    StoreRoom,
+)
+from engine.store import migrate, reading, recovery, retention, room, search, sqlite, steps
+from engine.store.content import LARGE, ContentFolder
+from engine.store.ledger import Ledger
+from engine.store.lock import FolderLock
+from engine.store.readers import Readers
+from engine.store.requests import Accepting, Beginning, Job, Recording, Request
+from engine.store.writer import Writer
+
+
+class SqlStore:
+    """Made by `engine.store.open_store`; used from one event loop, opened before anything else."""
+
+    def __init__(
+        self, path: Path, data: Path, *, now: Callable[[], datetime] | None = None
+    ) -> None:
+        self.path = path
+        self._now = now or (lambda: datetime.now(UTC))
+        self._data = data
+        self._lock = FolderLock(data)
+        self._folder = ContentFolder(data / "content")
+        self._readers = Readers(path)
+        self._writer = self._new_writer()
+        self._subscribers: list[Committed] = []
+        self._clean = True
+        self._is_open = False
+        self._shelf = 0
+
+    def _new_writer(self) -> Writer:
+        return Writer(lambda: sqlite.connect_writer(self.path), self._finished)
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Raises StoreUnavailable: another engine, a newer database, no disk."""
+        if self._is_open:
+            return
+        ledger = await asyncio.to_thread(self._open)
+        self._readers.open()
+        self._writer = self._new_writer()
+        self._writer.start(ledger)
+        self._is_open = True
+
+    def _open(self) -> Ledger:
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.take()
+        except OSError as error:
+            raise room.unusable(error) from None
+        try:
+            migrate.bring_up_to_date(self.path)
+            ledger = Ledger(sqlite.connect_writer(self.path), self._now)
+            ledger.load()
+            self._clean = recovery.start_run(ledger)
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise sqlite.translate(error) from None
+        except BaseException:
+            self._lock.release()
+            raise
+        return ledger
+
+    async def close(self, grace: timedelta) -> None:
+        """Writes what waits and marks the run as cleanly stopped, if the grace is long enough."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        stopping = self._put(Job, recovery.stop_run)
+        stopped = await self._writer.stop(grace)
+        if stopping.done():
+            stopping.exception()  # a full disk: the next start finds an unclean stop, as it is
+        await asyncio.to_thread(self._readers.close)
+        if stopped:
+            self._lock.release()
+
+    def subscribe(self, committed: Committed) -> None:
+        self._subscribers.append(committed)
+
+    # --- writing ----------------------------------------------------------------------------
+
+    async def accept(self, new: NewMessage) -> Stored:
+        payload = new.message.payload
+        file = await self._kept(payload) if len(payload.body) > LARGE else None
+        stored: Stored = await self._put(Accepting, new, file)
+        return stored
+
+    async def begin(self, delivery: DeliveryId, attempt: int) -> None:
+        await self._put(Beginning, delivery, attempt)
+
+    async def record(self, event: Event) -> None:
+        if _is_large(event.sent) or _is_large(event.reply):
+            files = [
+                await self._kept(payload) if payload and _is_large(payload) else None
+                for payload in (event.sent, event.reply)
+            ]
+            await self._put(Recording, event, *files)
+        else:
+            await self._put(Recording, event)
+
+    async def replay(self, delivery: DeliveryId, *, actor: str) -> OutboxEntry:
+        entry: OutboxEntry = await self._put(
+            Job, lambda ledger: steps.replay(ledger, delivery, actor)
+        )
+        return entry
+
+    async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
+        await self._put(Job, lambda ledger: steps.cancel(ledger, delivery, actor))
+
+    async def recover(self) -> Mapping[str, int]:
+        """``uncertain``: sends that were under way; ``possible_duplicate``: deliveries flagged
+        after an unclean stop; ``unclean``: 1 after one, else 0."""
+        uncertain: int = await self._put(Job, recovery.hold_begun)
+        flagged = 0
+        after = 0
+        while not self._clean:
+            count, after = await self._flag_after(after)
+            flagged += count
+            if not after:
+                break
+        unclean = int(not self._clean)
+        self._clean = True
+        return {"uncertain": uncertain, "possible_duplicate": flagged, "unclean": unclean}
+
+    async def _flag_after(self, after: int) -> tuple[int, int]:
+        step: tuple[int, int] = await self._put(
+            Job, lambda ledger: recovery.flag_unfinished(ledger, after)
+        )
+        return step
+
+    async def relane(self, channel: ChannelName, lanes: int) -> int:
+        total = 0
+        while count := await self._put(Job, lambda ledger: recovery.relane(ledger, channel, lanes)):
+            total += count
+        return total
+
+    async def purge(self, older_than: datetime, *, content_only: bool, limit: int = 1000) -> int:
+        seqs = await self._readers.run(retention.finished_before, older_than, content_only, limit)
+        if not seqs:
+            await self._sweep()
+            return 0
+        count, files = await self._put(
+            Job, lambda ledger: retention.delete(ledger, seqs, content_only)
+        )
+        await self._put(Job, retention.give_back)
+        if files:
+            await self._readers.run(retention.discard, self._folder, files)
+        deleted: int = count
+        return deleted
+
+    async def _sweep(self) -> None:
+        """Files that a crash left without a row: one of the 256 folders each time."""
+        self._shelf += 1
+        await self._readers.run(retention.discard_orphans, self._folder, self._shelf)
+
+    async def _kept(self, payload: Payload) -> str:
+        return await self._readers.call(lambda: self._folder.keep(payload.body))
+
+    def _put(self, kind: Callable[..., Request], *arguments: Any) -> asyncio.Future[Any]:
+        request = kind(self._writer.future(), *arguments)
+        self._writer.submit(request)
+        return request.future
+
+    def _finished(self, batch: Sequence[Request]) -> None:
+        """On the loop, after each commit."""
+        if self._subscribers:
+            accepted = [
+                (request.new, request.result)
+                for request in batch
+                if isinstance(request, Accepting)
+                and request.failure is None
+                and not request.result.duplicate
+            ]
+            if accepted:
+                for committed in self._subscribers:
+                    committed(accepted)
+        for request in batch:
+            for file in request.files:
+                self._folder.unpin(file)
+            request.answer()
+
+    # --- reading ----------------------------------------------------------------------------
+
+    async def outbox(
+        self, channel: ChannelName, lane: int, *, after: int, limit: int
+    ) -> Sequence[OutboxEntry]:
+        return await self._readers.run(reading.outbox, channel, lane, after, limit)
+
+    async def load(self, message_id: MessageId) -> Message:
+        return await self._readers.run(reading.load, self._folder, message_id)
+
+    async def delivery(self, delivery: DeliveryId) -> OutboxEntry | None:
+        return await self._readers.run(reading.unfinished, delivery)
+
+    async def history(
+        self, message_id: MessageId, *, content: bool = False
+    ) -> Sequence[StoredEvent]:
+        return await self._readers.run(reading.history, self._folder, message_id, content)
+
+    async def search(self, query: Query) -> Sequence[MessageSummary]:
+        return await self._readers.run(search.search, query)
+
+    async def backlog(self) -> Sequence[Backlog]:
+        return await self._readers.run(reading.backlog)
+
+    async def room(self) -> StoreRoom:
+        return await self._readers.call(lambda: room.measure(self.path))
+
+
+def _is_large(payload: Payload | None) -> bool:
+    return payload is not None and len(payload.body) > LARGE

@@ -1,0 +1,158 @@
+"""The one thread that writes, and the group commit.
+
+The event loop puts requests in a queue; the thread takes all that wait (bounded), writes them in
+one transaction, and wakes the loop once for each commit.  A request that fails harms no other in
+its batch; a commit that fails (disk full) fails its whole batch and the writer goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from engine.contract import StoreError
+from engine.store import failures, sqlite
+from engine.store.ledger import Ledger
+from engine.store.requests import Request
+
+MOST_REQUESTS: Final = 512
+MOST_BYTES: Final = 8 * 1024 * 1024
+
+Finished = Callable[[Sequence[Request]], None]
+
+
+class Writer:
+    """``connect`` opens the connection; ``finished`` is called on the loop with each batch, and
+    answers its requests."""
+
+    def __init__(self, connect: Callable[[], sqlite.Connection], finished: Finished) -> None:
+        self._connect = connect
+        self._finished = finished
+        self._waiting: SimpleQueue[Request | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open = False
+        self._stopped: asyncio.Event | None = None
+        self._broken = False
+        self.commits = 0
+
+    def start(self, ledger: Ledger) -> None:
+        """On the event loop, with a ledger that is loaded; it belongs to the thread now."""
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._open = True
+        self._thread = threading.Thread(
+            target=self._run, args=(ledger,), name="carebus-store-writer", daemon=True
+        )
+        self._thread.start()
+
+    def submit(self, request: Request) -> None:
+        """Raises StoreUnavailable when the writer is closed."""
+        if not self._open:
+            raise failures.closed()
+        self._waiting.put(request)
+
+    def future(self) -> asyncio.Future[Any]:
+        if self._loop is None or not self._open:
+            raise failures.closed()
+        return self._loop.create_future()
+
+    async def stop(self, grace: timedelta) -> bool:
+        """Write what waits, then end.  False when the grace was too short."""
+        if self._stopped is None:
+            return True
+        if self._open:
+            self._open = False
+            self._waiting.put(None)
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                await self._stopped.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # --- in the thread ----------------------------------------------------------------------
+
+    def _run(self, ledger: Ledger) -> None:
+        waiting = self._waiting
+        while True:
+            request = waiting.get()
+            if request is None:
+                break
+            batch = [request]
+            weight = request.weight
+            last = False
+            while len(batch) < MOST_REQUESTS and weight < MOST_BYTES:
+                try:
+                    request = waiting.get_nowait()
+                except Empty:
+                    break
+                if request is None:
+                    last = True
+                    break
+                batch.append(request)
+                weight += request.weight
+            self._commit(ledger, batch)
+            self._on_loop(self._finished, batch)
+            if last:
+                break
+        ledger.connection.close()
+        if self._stopped is not None:
+            self._on_loop(self._stopped.set)
+
+    def _commit(self, ledger: Ledger, batch: Sequence[Request]) -> None:
+        connection = ledger.connection
+        failure: StoreError
+        try:
+            if self._broken:
+                ledger.connection = connection = self._connect()
+                self._broken = False
+            connection.execute("BEGIN IMMEDIATE")
+            ledger.write(batch)
+            connection.execute("COMMIT")
+            self.commits += 1
+            return
+        except sqlite3.IntegrityError as error:
+            failure, alone = sqlite.translate(error), True
+        except sqlite3.OperationalError as error:
+            failure, alone = sqlite.translate(error), False
+            self._broken = sqlite.is_damaged(error)
+        except Exception as error:
+            # The thread must outlive every request: whoever it was, he alone is refused.
+            failure, alone = _unstorable(error), True
+        self._roll_back(ledger)
+        if alone and len(batch) > 1:
+            for request in batch:
+                request.result, request.failure = None, None
+                self._commit(ledger, (request,))
+            return
+        for request in batch:
+            request.failure = failure
+
+    def _roll_back(self, ledger: Ledger) -> None:
+        ledger.forget()
+        try:
+            if ledger.connection.in_transaction:
+                ledger.connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._broken = True
+        if self._broken:  # it may hold a stale view of the files: the next batch opens a new one
+            ledger.connection.close()
+
+    def _on_loop(self, call: Callable[..., None], *arguments: Any) -> None:
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits for an answer any more
+
+
+def _unstorable(error: Exception) -> StoreError:
+    return failures.unavailable(
+        "STORE-REFUSED", f"the database driver refused a value ({type(error).__name__})"
+    )
