@@ -196,7 +196,8 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
         "acknowledged": load.acknowledged,
         "refused": load.refused,
         "lost_connections": load.lost_connections,
-        "seconds": time.perf_counter() - began,
+        "began_at": began,  # of the machine's monotonic clock
+        "ended_at": time.perf_counter(),
         "cpu_seconds": time.process_time(),
         **percentiles(load.micros),
     }

@@ -6,7 +6,8 @@ input, and answers each with one JSON line:
 * ``up PORT``: listen; ``down``: stop listening and break every connection
 * ``mode ok|503|400|silent``: how to answer from now on
 * ``slow SECONDS``: wait before each answer
-* ``stats``: what was taken so far;  ``record FILE``: write the numbers taken, in order
+* ``stats``: what was taken so far (times are of the machine's monotonic clock)
+* ``record FILE``: write the numbers taken, in order, 8 bytes each;  ``forget``: begin anew
 * ``quit``
 
 In a test's own event loop, `HttpSink` and `MllpSink` are used directly.
@@ -100,7 +101,8 @@ class Sink:
             "taken": len(self.numbers),
             "refused": self.refused,
             "bytes": self.bytes,
-            "seconds": self.last_at - self.first_at,
+            "first_at": self.first_at,
+            "last_at": self.last_at,
             "connections": len(self.connections),
             "cpu_seconds": time.process_time(),
         }

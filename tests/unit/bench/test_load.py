@@ -1,0 +1,87 @@
+"""The load and the sink are honest: sizes, numbers, order, figures."""
+
+from __future__ import annotations
+
+import argparse
+from array import array
+
+import pytest
+
+from bench.generator import percentiles, run
+from bench.messages import KINDS, adt, number_in, oru20
+from bench.report import at_least, at_most, plain
+from bench.sections import order_kept
+from bench.sinks import MllpSink
+
+
+def test_messages_have_the_sizes_that_are_claimed() -> None:
+    assert 900 <= len(adt(1, 1)) <= 1100
+    assert 3900 <= len(oru20(1, 1)) <= 4300
+    assert oru20(1, 1).count(b"\rOBX|") == 20
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_message_names_its_number_and_its_patient(kind: str) -> None:
+    frame = KINDS[kind](1234567890, 77)
+    assert number_in(frame) == 1234567890
+    assert b"|P0000077^" in frame
+    assert frame.startswith(b"\x0bMSH|")
+    assert frame.endswith(b"\r\x1c\r")
+    assert b"%" not in frame
+
+
+def test_a_body_without_a_number_says_so() -> None:
+    assert number_in(b"{}") == -1
+
+
+def options(port: int, **changed: float) -> argparse.Namespace:
+    given = {
+        "host": "127.0.0.1",
+        "port": port,
+        "kind": "adt",
+        "connections": 4,
+        "rate": 0.0,
+        "count": 200,
+        "seconds": 5.0,
+        "patients": 10,
+        "first": 0,
+    }
+    return argparse.Namespace(**(given | changed))
+
+
+async def test_every_message_is_sent_once_and_in_the_order_of_its_patient() -> None:
+    sink = MllpSink()
+    port = await sink.up()
+    result = await run(options(port))
+    await sink.down()
+    assert sorted(sink.numbers) == list(range(200))
+    assert order_kept(sink.numbers, 8)  # the ten patients, as whole rounds of four connections
+    assert result["acknowledged"] == result["started"] == 200
+    assert result["lost_connections"] == 0
+
+
+async def test_a_steady_rate_is_kept_and_ends() -> None:
+    sink = MllpSink()
+    port = await sink.up()
+    result = await run(options(port, rate=400.0, count=100))
+    await sink.down()
+    took = float(str(result["ended_at"])) - float(str(result["began_at"]))
+    assert result["acknowledged"] == 100
+    assert 0.2 <= took < 2.0
+
+
+def test_a_broken_order_is_found() -> None:
+    assert order_kept([0, 1, 4, 5, 0], 4)
+    assert not order_kept([4, 0], 4)
+
+
+def test_percentiles_are_of_the_measured_values() -> None:
+    found = percentiles(array("I", range(1000, 101_000, 1000)))
+    assert found == {"p50": 51.0, "p90": 91.0, "p99": 100.0, "max": 100.0}
+    assert percentiles(array("I")) == {}
+
+
+def test_figures_say_whether_a_goal_was_met() -> None:
+    assert at_least("rate", 2701.4, 2700, "msg/s").met is True
+    assert at_most("p99", 20.1, 20, "ms").met is False
+    assert plain("disk", 0.171, "ms").value == "0.17 ms"
