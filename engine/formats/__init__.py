@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine.contract import Format
+from engine.formats.errors import CODES
+from engine.formats.fhir import FhirDocument, FhirFormat
 from engine.formats.hl7v2.document import Hl7Format
+from engine.formats.json import JsonDocument, JsonFormat
 from engine.formats.null import NULL
-from engine.formats.raw import RawFormat
+from engine.formats.raw import RawDocument, RawFormat
 
-__all__ = ["FORMATS", "NULL"]
+__all__ = ["CODES", "FORMATS", "NULL", "FhirDocument", "JsonDocument", "RawDocument"]
 
 FORMATS: Final[Mapping[str, Format]] = {
-    format.name: format for format in (Hl7Format(), RawFormat())
+    format.name: format for format in (Hl7Format(), FhirFormat(), JsonFormat(), RawFormat())
 }

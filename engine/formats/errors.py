@@ -33,17 +33,17 @@ _ROWS: Final = (
         "split the batch before it is parsed",
     ),
     ErrorCode(
-        "HL7-CHARSET",
+        "CHARSET-DECODE",
         "the payload's bytes do not fit the character set it declares",
         "let the sender declare the right one in MSH-18, or set the channel's charset",
     ),
     ErrorCode(
-        "HL7-CHARSET-UNKNOWN",
+        "CHARSET-UNKNOWN",
         "this character set is not one that can be read or written",
         "use a value of HL7 table 0211, such as UNICODE UTF-8, or an IANA name",
     ),
     ErrorCode(
-        "HL7-ENCODE",
+        "CHARSET-ENCODE",
         "a character of the output does not exist in the channel's character set",
         "set the outbound channel's charset to utf-8 or gb18030 if the receiver reads it",
     ),
@@ -73,11 +73,6 @@ _ROWS: Final = (
         "the sender must write each key once: which of the two is meant cannot be known",
     ),
     ErrorCode("JSON-DEPTH", "the document is nested too deeply", "at most 250 levels are read"),
-    ErrorCode(
-        "JSON-CHARSET",
-        "the payload's bytes do not fit its character set",
-        "JSON is UTF-8; set the channel's charset when the sender uses another one",
-    ),
     ErrorCode(
         "JSON-TREE",
         "the tree holds something that JSON cannot say",

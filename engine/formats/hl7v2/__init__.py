@@ -3,7 +3,8 @@ batches, acknowledgements, and the character sets of table 0211."""
 
 from __future__ import annotations
 
-from engine.formats.hl7v2.message import Hl7Message, Segment, parse
+from engine.formats.hl7v2.message import Hl7Message, parse
+from engine.formats.hl7v2.segment import Segment
 from engine.formats.hl7v2.separators import Separators
 
 __all__ = ["Hl7Message", "Segment", "Separators", "parse"]

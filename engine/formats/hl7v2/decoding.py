@@ -9,15 +9,14 @@ Which character set counts, first to last:
 3. the channel's ``charset``; 4. UTF-8.
 
 Nothing is guessed beyond that, and nothing is replaced: bytes that do not fit are refused
-(HL7-CHARSET), since a wrong name on a blood sample is worse than a message that is sent again.
+(CHARSET-DECODE), since a wrong name on a blood sample is worse than a message that is sent again.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from engine.formats.errors import format_error
-from engine.formats.hl7v2.charsets import (
+from engine.formats.charsets import (
     ASCII,
     BIG_5,
     GB_18030,
@@ -27,6 +26,7 @@ from engine.formats.hl7v2.charsets import (
     declared_charset,
     find_charset,
 )
+from engine.formats.errors import format_error
 
 # Longest first: the mark of UTF-32-LE begins with that of UTF-16-LE.
 _MARKS: Final = (
@@ -52,14 +52,14 @@ def channel_charset(name: str | None) -> Charset:
         return UTF_8
     charset = find_charset(name)
     if charset is None:
-        raise format_error("HL7-CHARSET-UNKNOWN", "the channel's charset is not known")
+        raise format_error("CHARSET-UNKNOWN", "the channel's charset is not known")
     return charset
 
 
 def decode(body: bytes, default: str | None) -> tuple[str, Charset, bytes]:
     """The text, the character set it was in, and the byte order mark that was before it.
 
-    Raises FormatError (HL7-CHARSET, HL7-CHARSET-UNKNOWN).
+    Raises FormatError (CHARSET-DECODE, CHARSET-UNKNOWN).
     """
     for mark, charset in _MARKS:
         if body.startswith(mark):

@@ -12,65 +12,17 @@ that is not a segment continues the field before it: somebody sent a line break 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
-from engine.contract import Stage
+from engine.formats.charsets import Charset, declared_charset
 from engine.formats.errors import format_error
-from engine.formats.hl7v2.charsets import Charset, declared_charset
 from engine.formats.hl7v2.decoding import at_eight_bits, channel_charset, decode
 from engine.formats.hl7v2.element import component, repetition, subcomponent
 from engine.formats.hl7v2.path import parse_path
-from engine.formats.hl7v2.separators import Separators, separators_of
+from engine.formats.hl7v2.segment import BLANK, HEADERS, Segment, split_lines
+from engine.formats.hl7v2.separators import separators_of
 from engine.formats.null import NULL_TEXT, Null
-
-_ENDS: Final = re.compile(r"(\r\n|\r|\n)")
-_HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
-_BLANK: Final = "".join(map(chr, range(0x21))) + "\x7f\ufeff"
-
-
-class Segment:
-    """One segment.  ``fields[n]`` is HL7's field n as it is written, escapes and all.
-
-    ``fields[0]`` is the name; in MSH, FHS and BHS ``fields[1]`` is the separator itself.  Read
-    ``fields``; change them with `set_field` or ``Hl7Message.set`` only.
-    """
-
-    __slots__ = ("edited", "fields", "name", "separators")
-
-    def __init__(self, line: str, separators: Separators) -> None:
-        self.separators = separators
-        self.fields = fields = line.split(separators.field)
-        self.name = name = fields[0]
-        if name in _HEADERS:
-            fields.insert(1, separators.field)
-        self.edited = False
-
-    def field(self, number: int) -> str:
-        """The text of this field as it is written; empty when the segment is shorter."""
-        fields = self.fields
-        return fields[number] if number < len(fields) else ""
-
-    def set_field(self, number: int, raw: str) -> None:
-        """Put text that is already escaped into a field.  MSH-1 and MSH-2 cannot be changed."""
-        if number < 1 or (number < 3 and self.name in _HEADERS):
-            raise format_error("HL7-PATH", "this field cannot be set", stage=Stage.MAPPING)
-        fields = self.fields
-        if number >= len(fields):
-            fields.extend([""] * (number + 1 - len(fields)))
-        fields[number] = raw
-        self.edited = True
-
-    def text(self) -> str:
-        """The segment as it is written, without its line end."""
-        fields = self.fields
-        if self.name in _HEADERS:
-            fields = [fields[0], *fields[2:]]
-        return self.separators.field.join(fields)
-
-    def __repr__(self) -> str:
-        return f"Segment({self.name!r}, {len(self.fields) - 1} fields)"
 
 
 class Hl7Message:
@@ -80,6 +32,7 @@ class Hl7Message:
         "_body",
         "_ends",
         "_first",
+        "_line",
         "_lines",
         "_numbers",
         "_prefix",
@@ -99,9 +52,11 @@ class Hl7Message:
         prefix: tuple[bytes, str],
         charset: Charset,
         header: Segment,
+        line: str,
     ) -> None:
         self._body = body
         self._text = text
+        self._line = line
         self._prefix = prefix
         self.charset = charset
         self.header = header
@@ -149,45 +104,37 @@ class Hl7Message:
 
     def _split(self) -> None:
         text = self._text
+        separator = self.separators.field
+        numbers: dict[str, list[int]] = {}
         lines = text.split("\r")
         if "\n" in text:
             lines = self._split_tolerantly()
-        else:
-            separator = self.separators.field
-            for line in lines:
-                name = line[:3]
-                if line and (line[3:4] != separator or not (name.isupper() and name.isalnum())):
+        for number, line in enumerate(lines):
+            name = line[:3]
+            if line[3:4] == separator and name.isupper() and name.isalnum():
+                if name in numbers:
+                    numbers[name].append(number)
+                else:
+                    numbers[name] = [number]
+            elif line:
+                if self._ends is None:
                     lines = self._split_tolerantly()
-                    break
+                self._lines = lines
+                self._number()
+                return
         self._lines = lines
-        self._number()
+        self._numbers = numbers
+
+    def _split_tolerantly(self) -> list[str]:
+        lines, self._ends = split_lines(self._text, self.separators.field)
+        return lines
 
     def _number(self) -> None:
         numbers: dict[str, list[int]] = {}
         for number, line in enumerate(self._lines or ()):
-            name = line[:3]
-            if name in numbers:
-                numbers[name].append(number)
-            elif name:
-                numbers[name] = [number]
+            if line:
+                numbers.setdefault(line[:3], []).append(number)
         self._numbers = numbers
-
-    def _split_tolerantly(self) -> list[str]:
-        pieces = _ENDS.split(self._text)
-        lines: list[str] = []
-        ends: list[str] = []
-        separator = self.separators.field
-        for line, end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-            if not lines or _is_segment(line, separator):
-                lines.append(line)
-                ends.append(end)
-            elif not line.strip(_BLANK):  # a blank line or framing: no content
-                ends[-1] += line + end
-            else:
-                lines[-1] += ends[-1] + line
-                ends[-1] = end
-        self._ends = ends
-        return lines
 
     # --- what everybody asks ------------------------------------------------------------------
 
@@ -218,8 +165,8 @@ class Hl7Message:
     @property
     def line_end(self) -> str:
         """What ends the MSH segment; CR when the message has no other line."""
-        match = _ENDS.search(self._text)
-        return match[0] if match else "\r"
+        end = len(self._line)
+        return "\r\n" if self._text.startswith("\r\n", end) else self._text[end : end + 1] or "\r"
 
     @property
     def mark(self) -> bytes:
@@ -241,7 +188,7 @@ class Hl7Message:
         if segment is None:
             return None
         raw = segment.field(at.field)
-        if at.field < 3 and segment.name in _HEADERS:
+        if at.field < 3 and segment.name in HEADERS:
             return raw or None
         separators = self.separators
         raw = repetition(raw, at.repetition or 1, separators.repetition)
@@ -300,26 +247,34 @@ class Hl7Message:
     def to_bytes(self) -> bytes:
         """The bytes it was parsed from, or with its edits, in the same character set.
 
-        Raises FormatError (HL7-ENCODE) when an edit does not exist in the message's set.
+        Raises FormatError (CHARSET-ENCODE) when an edit does not exist in the message's set.
         """
         if not any(segment.edited for segment in self._segments.values()):
             return self._body
-        return self.encode(self.charset)
+        mark, before = self._prefix
+        return mark + self.charset.encode(before + self._edited())
 
-    def encode(self, charset: Charset) -> bytes:
-        """Written in this character set; MSH-18 is the caller's business."""
+    def recoded(self, charset: Charset) -> bytes:
+        """The message in another character set, with MSH-18 saying so.
+
+        Raises FormatError (CHARSET-ENCODE).
+        """
+        header = Segment(self.header.text(), self.separators)
+        header.set_field(18, self.separators.escape(charset.name))
+        return charset.encode(self._edited(header))
+
+    def _edited(self, header: Segment | None = None) -> str:
         if self._lines is None:
             self._split()
         lines = list(self._lines or ())
         for number, segment in self._segments.items():
             if segment.edited:
                 lines[number] = segment.text()
+        if header is not None:
+            lines[0] = header.text()
         if self._ends is None:
-            text = "\r".join(lines)
-        else:
-            text = "".join(line + end for line, end in zip(lines, self._ends, strict=True))
-        mark, before = self._prefix
-        return mark + charset.encode(before + text)
+            return "\r".join(lines)
+        return "".join(line + end for line, end in zip(lines, self._ends, strict=True))
 
     def __repr__(self) -> str:
         return f"Hl7Message({self.type!r}, {len(self._body)} bytes)"
@@ -335,22 +290,11 @@ def _replace(raw: str, levels: Sequence[tuple[int | None, str]], text: str) -> s
     return separator.join(parts)
 
 
-def _is_segment(line: str, separator: str) -> bool:
-    name = line[:3]
-    return (
-        line[3:4] in (separator, "")
-        and len(name) == 3
-        and name.isascii()
-        and name.isupper()
-        and name.isalnum()
-    )
-
-
 def parse(body: bytes, charset: str | None = None) -> Hl7Message:
     """The view of one message; ``charset`` is the channel's, used when MSH-18 declares none.
 
-    Raises FormatError: HL7-HEADER, HL7-SEPARATOR, HL7-SEVERAL, HL7-BATCH, HL7-CHARSET or
-    HL7-CHARSET-UNKNOWN.  Nothing else, for any bytes, in time linear in their number.
+    Raises FormatError: HL7-HEADER, HL7-SEPARATOR, HL7-SEVERAL, HL7-BATCH, CHARSET-DECODE or
+    CHARSET-UNKNOWN.  Nothing else, for any bytes, in time linear in their number.
     """
     found: Charset | None = None
     mark = b""
@@ -361,8 +305,8 @@ def parse(body: bytes, charset: str | None = None) -> Hl7Message:
         text, found, mark = decode(body, charset)
         start = text.find("MSH")
         before = text[:start] if start > 0 else ""
-        if start < 0 or before.strip(_BLANK):
-            headed = text.lstrip(_BLANK)[:3]
+        if start < 0 or before.strip(BLANK):
+            headed = text.lstrip(BLANK)[:3]
             raise format_error("HL7-BATCH" if headed in ("FHS", "BHS") else "HL7-HEADER")
         text = text[start:]
     separator = text[3:4]
@@ -372,8 +316,11 @@ def parse(body: bytes, charset: str | None = None) -> Hl7Message:
     if end < 0 or "\n" in text[:end]:
         end = text.find("\n")
     line = text if end < 0 else text[:end]
+    begin = end + 2 if text[end : end + 2] == "\r\n" else end + 1
+    if end >= 0 and text[begin + 3 : begin + 4] != separator and begin < len(text):
+        line = split_lines(text, separator)[0][0]
     stop = line.find(separator, 4)
-    encoding = line[4:stop] if stop > 0 else line[4:]
+    encoding = line[4 : stop if 0 < stop < 12 else 12]
     separators = separators_of(separator, encoding, "utf-8")
     header = Segment(line, separators)
     if found is None:
@@ -381,4 +328,4 @@ def parse(body: bytes, charset: str | None = None) -> Hl7Message:
         found = channel_charset(charset) if found is None else at_eight_bits(found)
     if found.codec != "utf-8":
         header.separators = separators_of(separator, encoding, found.codec)
-    return Hl7Message(body, text, (mark, before), found, header)
+    return Hl7Message(body, text, (mark, before), found, header, line)

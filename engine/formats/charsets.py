@@ -1,4 +1,5 @@
-"""The character sets of HL7 table 0211, under every spelling seen in MSH-18 and in settings.
+"""Character sets: those of HL7 table 0211 and the national ones beside it, under every spelling
+seen in MSH-18, in HTTP headers and in settings.
 
 A `Charset` decodes and encodes strictly: a byte or a character that does not fit is an error,
 never a question mark in a patient's name.
@@ -16,7 +17,7 @@ from engine.formats.errors import format_error
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """``name`` is the value for MSH-18; ``codecs`` are tried in order, the first one encodes."""
+    """``name`` is the value for MSH-18; ``codecs`` are tried in order, both ways."""
 
     name: str
     codecs: tuple[str, ...]
@@ -28,28 +29,30 @@ class Charset:
         return self.writes or self.codecs[0]
 
     def decode(self, body: bytes) -> str:
-        """Raises FormatError (HL7-CHARSET) when a byte does not fit."""
+        """Raises FormatError (CHARSET-DECODE) when a byte does not fit."""
         for codec in self.codecs:
             try:
                 return body.decode(codec)
             except UnicodeDecodeError:
                 continue
-        raise format_error("HL7-CHARSET", f"a byte of the payload does not fit {self.name}")
+        raise format_error("CHARSET-DECODE", f"a byte of the payload does not fit {self.name}")
 
     def encode(self, text: str) -> bytes:
-        """Raises FormatError (HL7-ENCODE) when a character does not exist in this set."""
-        try:
-            return text.encode(self.codec)
-        except UnicodeEncodeError as error:
-            if self.writes == "gbk":
-                body = _two_byte_gb18030(text)
-                if body is not None:
-                    return body
-            raise format_error(
-                "HL7-ENCODE",
-                f"the character at position {error.start} does not exist in {self.name}",
-                stage=Stage.MAPPING,
-            ) from None
+        """Raises FormatError (CHARSET-ENCODE) when a character does not exist in this set."""
+        for codec in (self.writes,) if self.writes else self.codecs:
+            try:
+                return text.encode(codec)
+            except UnicodeEncodeError:
+                continue
+        if self.writes == "gbk":
+            body = _two_byte_gb18030(text)
+            if body is not None:
+                return body
+        raise format_error(
+            "CHARSET-ENCODE",
+            f"a character of the output does not exist in {self.name}",
+            stage=Stage.MAPPING,
+        )
 
 
 def _two_byte_gb18030(text: str) -> bytes | None:
