@@ -9,7 +9,7 @@ from typer import Context, Exit
 from typer.core import TyperGroup
 
 from engine.cli.exits import Exit as Code
-from engine.contract import ConfigError, EngineError, ErrorInfo
+from engine.contract import ConfigError, EngineError, ErrorInfo, StoreError
 
 
 class Failed(EngineError):
@@ -39,7 +39,7 @@ def code_of(error: EngineError) -> Code:
     given: Code | None = getattr(type(error), "exit_code", None)
     if given is not None:
         return given
-    return Code.NOT_STARTED if isinstance(error, ConfigError) else Code.FAILED
+    return Code.NOT_STARTED if isinstance(error, ConfigError | StoreError) else Code.FAILED
 
 
 def report(info: ErrorInfo, stream: TextIO | None = None) -> None:

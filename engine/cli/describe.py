@@ -1,0 +1,108 @@
+"""``carebus describe``: explains a connector, a function or an error code, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.contract import ConnectorSpec, ErrorCode, Role
+    from engine.syntax.code import Code
+
+
+def describe(
+    what: Annotated[
+        str, typer.Argument(help="A connector (mllp), a function (date), a code (M303, MLLP-NAK).")
+    ] = "",
+) -> None:
+    """Explain a connector, a mapping function or an error code; without a name, list them all."""
+    if not what:
+        _everything()
+        return
+    for text in _explained(what):
+        typer.echo(text)
+        return
+    from engine.syntax.nearest import nearest
+
+    near = nearest(what, [*_connectors(), *_functions(), *_codes(), *_error_codes()])
+    hint = f"did you mean {near}?" if near else "carebus describe lists what there is"
+    raise typer.BadParameter(f"nothing is called '{what}'; {hint}")
+
+
+def _explained(what: str) -> Iterator[str]:
+    connectors, codes, errors = _connectors(), _codes(), _error_codes()
+    if what in connectors:
+        yield connector_text(connectors[what])
+    if what in _functions():
+        yield _functions()[what]
+    if what.upper() in codes:
+        yield _code_text(codes[what.upper()])
+    if what.upper() in errors:
+        error = errors[what.upper()]
+        yield f"{error.code}: {error.meaning}\n\n{error.help}"
+
+
+def _everything() -> None:
+    from engine.cli.output import print_table
+
+    rows = [("connector", name, spec.summary) for name, spec in sorted(_connectors().items())]
+    rows += [
+        ("function", name, text.split("\n\n", 1)[-1].split("\n", 1)[0])
+        for name, text in sorted(_functions().items())
+    ]
+    rows += [("code", code, row.title) for code, row in sorted(_codes().items())]
+    rows += [("code", code, row.meaning) for code, row in sorted(_error_codes().items())]
+    print_table(("kind", "name", "about"), rows)
+
+
+def connector_text(spec: ConnectorSpec) -> str:
+    """Everything a spec says, as text."""
+    lines = [f"{spec.name}: {spec.summary}", f"{spec.stability}, since {spec.since}", ""]
+    if spec.notes:
+        lines += [spec.notes.strip(), ""]
+    for title, role in (("inbound", spec.source), ("outbound", spec.destination)):
+        if role is not None:
+            lines += [f"settings of an {title} channel:", *_settings(role), ""]
+    if spec.errors:
+        lines += ["error codes:"]
+        lines += [f"  {error.code:16} {error.meaning}" for error in spec.errors]
+        lines += [""]
+    for example in spec.examples:
+        lines += ["example:", *(f"  {line}" for line in example.strip().splitlines()), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _settings(role: Role) -> Iterator[str]:
+    from engine.cli.create import shown_default
+
+    for name, field in role.settings.model_fields.items():
+        default = shown_default(field)
+        needed = "required" if field.is_required() else f"default {default}" if default else ""
+        yield f"  {name:16} {field.description or ''}{f' ({needed})' if needed else ''}"
+
+
+def _code_text(code: Code) -> str:
+    return f"{code.severity}[{code.code}]: {code.title}\n\n{code.explanation}"
+
+
+def _connectors() -> dict[str, ConnectorSpec]:
+    from engine.config.connectors import find_connectors
+
+    return dict(find_connectors()[0])
+
+
+def _codes() -> dict[str, Code]:
+    from engine.syntax.codes import CODES
+
+    return dict(CODES)
+
+
+def _error_codes() -> dict[str, ErrorCode]:
+    return {error.code: error for spec in _connectors().values() for error in spec.errors}
+
+
+def _functions() -> dict[str, str]:
+    """Functions of the mapping language, by name, with their description."""
+    return {}

@@ -1,0 +1,149 @@
+"""One engine process: the engine, its control endpoint, its signals and reloads, in one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import structlog
+
+from engine.api.access import Access, announced, new_token
+from engine.api.app import control_app
+from engine.api.engine import Reloaded
+from engine.api.server import serve
+from engine.broker.embedded import EmbeddedBroker
+from engine.config.model import Configuration, Loaded
+from engine.config.watch import watch
+from engine.contract import ConfigError
+from engine.flow.engine import Engine
+from engine.settings import Listen, Settings
+from engine.store import open_store
+from engine.syntax.code import Severity
+
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class EngineProcess:
+    """Runs one configuration until a signal, exchanging it on SIGHUP, by request, or when files
+    change.  ``load`` reads the project again; it is called in a thread and never raises for what
+    people wrote, except ConfigError for an unreadable ``.env``."""
+
+    def __init__(
+        self, settings: Settings, configuration: Configuration, load: Callable[[], Loaded]
+    ) -> None:
+        self._settings = settings
+        self._load = load
+        self._log: Any = structlog.get_logger("carebus")
+        self._engine = Engine(
+            configuration,
+            open_store(settings.store_url, data=settings.data),
+            EmbeddedBroker(),
+        )
+        self._reloading = asyncio.Lock()
+        self._hangup = asyncio.Event()
+        self._signals = 0
+
+    async def run(self, *, watching: bool, started: Callable[[Listen], None]) -> None:
+        """Return after the drain.  ``started`` gets the control endpoint's address once the
+        engine owns its data and every channel has been told to open.
+
+        Raises ConfigError and StoreUnavailable when it cannot start.
+        """
+        settings = self._settings
+        token = new_token()
+        app = control_app(self._engine, reload=self.reload, token=token, listen=settings.api_listen)
+        if not settings.api_listen.loopback:
+            self._log.warning(
+                "the control endpoint can be reached from other machines, in clear text",
+                listen=str(settings.api_listen),
+            )
+        with contextlib.ExitStack() as stack:
+            async with serve(app, settings.api_listen) as bound:
+
+                def running() -> None:
+                    # Only now the data directory is ours: another engine's files stay.
+                    stack.enter_context(announced(settings.data, Access(_url(bound), token)))
+                    self._log.info("engine started", control=_url(bound), version=self._version)
+                    started(bound)
+
+                stack.enter_context(self._signals_taken())
+                listening = asyncio.create_task(self._listen(watching), name="reloads")
+                try:
+                    await self._engine.run(running)
+                finally:
+                    listening.cancel()
+                    await asyncio.gather(listening, return_exceptions=True)
+        self._log.info("engine stopped")
+
+    async def reload(self, actor: str) -> Reloaded:
+        """Read the project and give it to the engine, all of it or nothing; one at a time."""
+        async with self._reloading:
+            try:
+                loaded = await asyncio.to_thread(self._load)
+            except ConfigError as error:
+                self._log.error("reload refused; the old configuration runs on", error=error)
+                return Reloaded(False, self._version)
+            if loaded.configuration is None:
+                wrong = [one for one in loaded.diagnostics if one.severity is Severity.ERROR]
+                self._log.error(
+                    "reload refused; the old configuration runs on",
+                    actor=actor,
+                    errors=len(wrong),
+                    first=f"{wrong[0].position}: {wrong[0].code}" if wrong else None,
+                )
+                return Reloaded(False, self._version, loaded.diagnostics)
+            if loaded.configuration.version != self._version:
+                await self._engine.reload(loaded.configuration)
+            self._log.info("reloaded", actor=actor, version=self._version)
+            return Reloaded(True, self._version, loaded.diagnostics)
+
+    @property
+    def _version(self) -> str:
+        return self._engine.configuration.version
+
+    @contextlib.contextmanager
+    def _signals_taken(self) -> Any:
+        loop = asyncio.get_running_loop()
+        handlers: Mapping[signal.Signals, Callable[[], None]] = {
+            **dict.fromkeys(_STOPPING, self._stop),
+            signal.SIGHUP: self._hangup.set,
+        }
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        """First: drain.  Second: cut off what is being sent.  Third: the default, which kills."""
+        self._signals += 1
+        self._engine.request_stop(fast=self._signals > 1)
+        if self._signals > 1:
+            for number in _STOPPING:
+                asyncio.get_running_loop().remove_signal_handler(number)
+
+    async def _listen(self, watching: bool) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reload_on_hangup())
+            if watching:
+                tasks.create_task(self._reload_on_change())
+
+    async def _reload_on_hangup(self) -> None:
+        while True:
+            await self._hangup.wait()
+            self._hangup.clear()
+            await self.reload("SIGHUP")
+
+    async def _reload_on_change(self) -> None:
+        async for _ in watch(self._settings.config):
+            await self.reload("watch")
+
+
+def _url(bound: Listen) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound.host, bound.host)  # noqa: S104
+    return f"http://{Listen(host, bound.port)}"

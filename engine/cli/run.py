@@ -1,0 +1,82 @@
+"""``carebus run``: the engine, in the foreground, until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.project import PROJECT, Project
+
+if TYPE_CHECKING:
+    from engine.settings import Listen, Settings
+
+# Another thread commits to the disk; the loop must get its turn back soon after it.
+_SWITCH_SECONDS = 0.0005
+
+
+def run(
+    config: Project = PROJECT,
+    data: Annotated[Path, typer.Option(help="Where messages are kept; made when missing.")] = Path(
+        "var"
+    ),
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Reload when a file of the project changes.")
+    ] = False,
+) -> None:
+    """Run the engine on a project.
+
+    SIGTERM and Ctrl-C drain and exit 0, a second one stops at once; SIGHUP reloads the project.
+    Settings are read from CAREBUS_* variables and .env; see docs/cli.md.
+    """
+    import asyncio
+    import os
+    import sys
+
+    import uvloop
+
+    from engine.cli.process import EngineProcess
+    from engine.cli.project import configuration_of, load_project
+    from engine.observe.logs import configure
+    from engine.settings import read_environment, read_settings
+
+    settings = read_settings(config, data, read_environment(config, os.environ))
+    configure(settings.log)
+    configuration = configuration_of(config)
+    _make(data)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+    async def main() -> None:
+        process = EngineProcess(settings, configuration, lambda: load_project(config))
+        await process.run(watching=watch, started=lambda bound: _greet(bound, settings))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def _make(data: Path) -> None:
+    from engine.contract import ConfigError, ErrorInfo, Stage
+
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            ErrorInfo(
+                "P021",
+                f"the data directory cannot be made: {(error.strerror or 'error').lower()}",
+                Stage.STARTING,
+                location=str(data),
+                help="name one that you may write to with --data",
+            )
+        ) from error
+
+
+def _greet(bound: Listen, settings: Settings) -> None:
+    """For the person at a terminal; a supervisor reads the log."""
+    import sys
+
+    if sys.stdout.isatty():
+        where = f"--data {settings.data}"
+        typer.echo(f"carebus runs, control endpoint on {bound}; Ctrl-C drains and stops")
+        typer.echo(f"look at it from another terminal: carebus status {where} --watch")
