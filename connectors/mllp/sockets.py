@@ -1,0 +1,38 @@
+"""TCP details that both directions share: how a peer is named, and keep-alive."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+_IDLE = 60  # seconds of silence before the first probe
+_INTERVAL = 15
+_PROBES = 4
+
+
+def address(peername: Any) -> str:
+    """``host:port`` of a socket address, ``[host]:port`` for IPv6; empty when it is not known."""
+    if not isinstance(peername, tuple) or len(peername) < 2:
+        return ""
+    host, port = peername[0], peername[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Let the system notice within two minutes that the other machine is gone.
+
+    asyncio and uvloop set TCP_NODELAY by themselves; it is set here again for other loops.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _INTERVAL)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+    except OSError:
+        return  # the peer has gone meanwhile; the transport says so next

@@ -1,0 +1,2 @@
+"""What keeps others out and content secret: TLS contexts now; secrets, accounts, encryption at rest
+and masking as they come."""
