@@ -28,6 +28,7 @@ from engine.contract import (
     Services,
     UncertainError,
 )
+from engine.formats.hl7v2.acknowledgement import read_acknowledgement
 
 _MEDIA_TYPE: Final = re.compile(r"^[!-~][ -~]*$")
 _MANY: Final = 32  # content types remembered; a channel has one or two
@@ -97,13 +98,11 @@ class HttpDestination:
 
     def _judge_acknowledgement(self, answer: Answer) -> None:
         """MSA-1 decides where the body has one; where it has none, a yes is not believed."""
-        from engine.formats.hl7v2.acknowledgement import read_acknowledgement
-
         try:
             code = read_acknowledgement(answer.body).code
         except FormatError:
-            code = ""
-        if code in _MSA:
+            pass
+        else:
             self._client.judge(answer, _MSA[code], peer_code=code)
             return
         self._client.judge(answer, self._client.verdict(answer, self._settings.success))

@@ -56,6 +56,10 @@ class PeerConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # asyncio does this itself for sockets that say IPPROTO_TCP; ours come from a listening
+        # socket that does not.  Without it an answer takes 40 ms, as it is written in two pieces.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) > self._limits.connections:
             transport.write(_FULL)
             transport.close()

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from connectors.http.answers import answer, hl7_answer, problem, stopping
 from connectors.http.listener import Listener, ListenLimits
 from connectors.http.settings import SourceSettings
+from connectors.pace import Pace
 from engine.contract import (
     Accept,
     ConfigError,
@@ -29,6 +30,8 @@ from engine.contract import (
     Services,
     Stage,
 )
+from engine.formats.hl7v2 import parse
+from engine.formats.hl7v2.acknowledgement import acknowledge
 
 _HL7: Final = frozenset(
     {"application/hl7-v2", "x-application/hl7-v2+er7", "application/hl7-v2+er7"}
@@ -52,9 +55,7 @@ class HttpSource:
             self._challenge = 'Bearer realm="carebus"' if settings.auth.bearer else "ApiKey"
             if settings.auth.basic is not None:
                 self._challenge = 'Basic realm="carebus", charset="UTF-8"'
-        rate = services.limits.rate
-        self._gap = 1 / rate if rate else 0.0
-        self._next = 0.0
+        self._pace = Pace(services.limits.rate)
 
     async def open(self) -> None:
         """Take the port.  Raises NotConnected while somebody else has it (an engine that is just
@@ -122,8 +123,7 @@ class HttpSource:
         if body is None:
             return problem(413)
         media, charset = _content_type(request.headers)
-        if self._gap:
-            await self._pace()
+        await self._pace.turn()
         client = request.client
         receipt = await accept(
             Inbound(
@@ -175,26 +175,19 @@ class HttpSource:
         # Starlette decodes headers as latin-1; this gives the bytes that were sent.
         return hmac.compare_digest(given.encode("latin-1"), wanted)
 
-    async def _pace(self) -> None:
-        """Hold a message back until the channel's rate allows for it."""
-        now = asyncio.get_running_loop().time()
-        self._next = max(now, self._next) + self._gap
-        wait = self._next - self._gap - now
-        if wait > 0:
-            await asyncio.sleep(wait)
-
     def _acknowledge(
         self, body: bytes, charset: str | None, receipt: Receipt, media: str
     ) -> Response:
-        from engine.formats.hl7v2 import parse
-        from engine.formats.hl7v2.acknowledgement import acknowledge
-
         try:
             message = parse(body, charset or self._services.charset)
         except FormatError:
             message = None
         text = acknowledge(
-            message, receipt, now=self._services.now(), control_id=secrets.token_hex(10)
+            message,
+            receipt,
+            now=self._services.now(),
+            control_id=secrets.token_hex(10),
+            body=body,
         )
         return hl7_answer(receipt, text, f"{media}; charset={charset}" if charset else media)
 
