@@ -119,4 +119,4 @@ def _context(error: Any) -> str | None:
     context = getattr(error, "context", None)
     if mark is None or not context or mark == getattr(error, "problem_mark", None):
         return None
-    return f"{context}, which begins at line {mark.line + 1}"
+    return f"it would belong to what begins at line {mark.line + 1}"
