@@ -23,7 +23,7 @@ from typing import Any, Self
 import psutil  # type: ignore[import-untyped]
 
 from bench.project import REPOSITORY, LoadProject, write_project
-from engine.demo.process import EngineProcess, free_ports
+from engine.demo.child import EngineChild, free_ports
 
 _ANSWER_SECONDS = 30.0
 
@@ -96,7 +96,7 @@ class Moment:
 class Rig:
     """A running engine on a project of its own, and its sink."""
 
-    def __init__(self, project: LoadProject, engine: EngineProcess, sink: SinkProcess) -> None:
+    def __init__(self, project: LoadProject, engine: EngineChild, sink: SinkProcess) -> None:
         self.project = project
         self.engine = engine
         self.sink = sink
@@ -174,7 +174,7 @@ async def rig(folder: Path, *, sink_up: bool = True, lanes: int = 8) -> AsyncIte
     project = write_project(folder, intake=intake, sink=port, lanes=lanes)
     async with (
         SinkProcess("http") as sink,
-        EngineProcess(folder, project.data, log=folder / "engine.log") as engine,
+        EngineChild(folder, project.data, log=folder / "engine.log") as engine,
     ):
         if sink_up:
             await sink.command(f"up {port}")

@@ -16,7 +16,7 @@ from rich.console import Console
 from bench.project import REPOSITORY
 from bench.report import Figure, Section, machine, show, write
 from bench.sections import SECTIONS, measure
-from engine.demo.process import EngineEnded
+from engine.demo.child import EngineEnded
 
 _SECONDS = 1800.0  # no section takes longer
 

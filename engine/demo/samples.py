@@ -78,12 +78,15 @@ def _fitting(folder: Path, types: frozenset[str]) -> list[Sample]:
     return [sample for sample in samples if sample is not None and sample.type in types]
 
 
-def stream(samples: Sequence[Sample], system: str) -> Iterator[Outgoing]:
-    """The samples in turn, for ever.  ``system`` is one capital letter, H or L; control ids start
-    with the time of this call, so that two runs never share one."""
-    run = base36(int(time.time() * 10) % 36**7)
+def run_prefix() -> str:
+    """What the control ids of one run begin with; made of the time, so no two runs share it."""
+    return f"DEMO{base36(int(time.time() * 10) % 36**7)}"
+
+
+def stream(samples: Sequence[Sample], prefix: str, system: str) -> Iterator[Outgoing]:
+    """The samples in turn, for ever.  ``system`` is one capital letter, H or L."""
     for number, sample in enumerate(itertools.cycle(samples)):
-        control_id = f"DEMO{run}{system}{number % 10**8:08d}"
+        control_id = f"{prefix}{system}{number % 10**8:08d}"
         yield Outgoing(control_id, sample.patient, sample.stamped(control_id))
 
 

@@ -23,7 +23,7 @@ from bench.messages import MARK, adt
 from bench.project import LoadProject, write_project
 from bench.sinks import HttpSink
 from engine.contract import DeliveryId, Query, State, StoredEvent
-from engine.demo.process import EngineProcess, free_ports
+from engine.demo.child import EngineChild, free_ports
 from engine.demo.sender import Outgoing, Patience, SendingSystem
 from engine.store import open_store
 from tests.faults.audit import Copy, Evidence, Verdict, audit
@@ -111,7 +111,7 @@ async def crash_run(
         for index in range(plan.connections)
     ]
     try:
-        async with EngineProcess(root, project.data, log=root / "engine.log") as engine:
+        async with EngineChild(root, project.data, log=root / "engine.log") as engine:
             await engine.start()
             tasks = [asyncio.create_task(sender.run()) for sender in senders]
             try:
@@ -135,7 +135,7 @@ async def crash_run(
 
 
 async def _kill_again_and_again(
-    engine: EngineProcess,
+    engine: EngineChild,
     plan: CrashPlan,
     chance: random.Random,
     say: Callable[[str], None],
@@ -158,7 +158,7 @@ async def _kill_again_and_again(
     return slowest
 
 
-async def drained(engine: EngineProcess, within: timedelta = _DRAIN) -> None:
+async def drained(engine: EngineChild, within: timedelta = _DRAIN) -> None:
     """Return when nothing waits for delivery.  Raises TimeoutError after ``within``."""
     async with asyncio.timeout(within.total_seconds()):
         while True:

@@ -13,6 +13,7 @@ from engine.demo.samples import (
     control_id_in,
     load_samples,
     read_sample,
+    run_prefix,
     stream,
 )
 
@@ -57,7 +58,7 @@ def test_the_shipped_samples_are_all_sent() -> None:
 
 
 def test_control_ids_are_unique_fit_msh_10_and_are_found_again() -> None:
-    messages = list(itertools.islice(stream(load_samples(None, RESULTS), "L"), 20))
+    messages = list(itertools.islice(stream(load_samples(None, RESULTS), run_prefix(), "L"), 20))
     ids = {message.control_id for message in messages}
     assert len(ids) == 20
     assert all(len(control_id) == 20 for control_id in ids)

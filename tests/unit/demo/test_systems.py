@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from bench.sinks import MllpSink
+from engine.demo.child import free_ports
 from engine.demo.emr import Emr
-from engine.demo.process import free_ports
 from engine.demo.sender import Outgoing, Patience, SendingSystem, answer_code
 from engine.demo.ward import Ward
 

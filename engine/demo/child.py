@@ -1,6 +1,6 @@
 """The real engine as a child process: started, asked how it is, killed and started again.
 
-`EngineProcess` runs ``carebus run`` exactly as a hospital does; nothing of the engine is in the
+`EngineChild` runs ``carebus run`` exactly as a hospital does; nothing of the engine is in the
 process that watches it.  One owner uses it from one event loop.
 """
 
@@ -14,7 +14,7 @@ import socket
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from engine.api.access import URL_FILE, read_access
@@ -39,7 +39,7 @@ class EngineEnded(Exception):
     """The engine's process ended by itself; its last lines of log are in the text."""
 
 
-class EngineProcess:
+class EngineChild:
     """``carebus run`` over one project and one data directory.
 
     ``listen`` is the port of its control endpoint on loopback, 0 for any.  The log goes to ``log``.
@@ -53,7 +53,6 @@ class EngineProcess:
         self.log = log
         self.starts = 0
         self._process: asyncio.subprocess.Process | None = None
-        self._output: IO[bytes] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,19 +78,19 @@ class EngineProcess:
             raise RuntimeError("the engine's process runs already")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         (self.data / URL_FILE).unlink(missing_ok=True)  # a killed engine leaves it behind
-        self._output = self.log.open("ab")
         program = ["-m", "engine.cli", "run"]
         where = ["--config", str(self.project), "--data", str(self.data)]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *program,
-            *where,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            env={**os.environ, "CAREBUS_API_LISTEN": f"127.0.0.1:{self.listen}"},
-            start_new_session=True,  # Ctrl-C reaches the watcher, which stops the engine in order
-        )
+        with self.log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *program,
+                *where,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "CAREBUS_API_LISTEN": f"127.0.0.1:{self.listen}"},
+                start_new_session=True,  # Ctrl-C reaches the watcher, which stops it in order
+            )
         self.starts += 1
 
     async def ready(self, within: timedelta = _READY_WITHIN) -> None:
@@ -135,33 +134,30 @@ class EngineProcess:
         return status_from_json(body) if head.startswith(b"HTTP/1.1 200 ") else None
 
     async def kill(self) -> None:
-        """SIGKILL, and wait until the process is gone.  Harmless when it is."""
-        if self._process is not None and not self.ended:
+        """SIGKILL, and return when that process is gone.  Harmless when it is."""
+        process = self._process  # somebody who waits for its end may start the next one
+        if process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-        await self.gone()
+                process.kill()
+            await process.wait()
 
     async def gone(self) -> int | None:
         """Wait until the process has ended; its exit status (negative: the signal)."""
-        if self._process is None:
-            return None
-        status = await self._process.wait()
-        if self._output is not None:
-            self._output.close()
-            self._output = None
-        return status
+        return None if self._process is None else await self._process.wait()
 
     async def stop(self, grace: timedelta) -> int | None:
         """SIGTERM, and SIGKILL after ``grace``; the exit status, None when it never ran."""
-        if self._process is not None and not self.ended:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(grace.total_seconds()):
-                    await self._process.wait()
-            except TimeoutError:
-                await self.kill()
-        return await self.gone()
+        process = self._process
+        if process is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                return await process.wait()
+        except TimeoutError:
+            await self.kill()
+        return process.returncode
 
     def last_words(self, lines: int = 20) -> str:
         """The end of the engine's log."""
