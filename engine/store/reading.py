@@ -6,9 +6,10 @@ Blocking functions of a reader's connection.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from engine.contract import (
     Backlog,
@@ -25,7 +26,7 @@ from engine.store import failures, schema, sqlite
 from engine.store.content import ContentFolder
 from engine.store.rows import error_of, moment, object_of, outbox_entry, payload_of
 from engine.store.sqlite import Connection
-from engine.store.states import UNFINISHED
+from engine.store.states import TROUBLED, UNFINISHED
 
 _delivery, _message, _event = schema.delivery.c, schema.message.c, schema.event.c
 
@@ -44,28 +45,45 @@ OUTBOX_COLUMNS: Final = (
 _ENTRIES: Final = select(*OUTBOX_COLUMNS).join_from(
     schema.delivery, schema.message, _message.seq == _delivery.message
 )
+_OUTBOX: Final = sqlite.Read(
+    _ENTRIES.where(
+        _delivery.channel == bindparam("channel"),
+        _delivery.lane == bindparam("lane"),
+        _delivery.id > bindparam("after"),
+        schema.state_in(*UNFINISHED, table="delivery"),
+    )
+    .order_by(_delivery.id)
+    .limit(bindparam("limit"))
+)
+_ENTRY: Final = sqlite.Read(_ENTRIES.where(_delivery.id == bindparam("number")))
+_EVENTS: Final = sqlite.Read(
+    select(schema.event)
+    .where(
+        _event.delivery >= bindparam("first"),
+        _event.delivery < bindparam("end"),
+    )
+    .order_by(_event.id)
+)
+_BACKLOGS: Final = tuple(
+    sqlite.Read(
+        select(_delivery.channel, _delivery.state, func.count(), func.min(_delivery.id))
+        .where(schema.state_in(*states, table="delivery"))
+        .group_by(_delivery.channel, _delivery.state)
+    )
+    for states in (UNFINISHED, TROUBLED)
+)
 
 
 def outbox(
     connection: Connection, channel: ChannelName, lane: int, after: int, limit: int
 ) -> list[OutboxEntry]:
-    rows = sqlite.fetch(
-        connection,
-        _ENTRIES.where(
-            _delivery.channel == channel,
-            _delivery.lane == lane,
-            _delivery.id > after,
-            _state_of_delivery_in(*UNFINISHED),
-        )
-        .order_by(_delivery.id)
-        .limit(limit),
-    )
+    rows = _OUTBOX(connection, channel=channel, lane=lane, after=after, limit=limit)
     return [outbox_entry(row) for row in rows]
 
 
 def entry(connection: Connection, number: DeliveryId) -> OutboxEntry | None:
     """The delivery in any state; None when there is no such delivery."""
-    rows = sqlite.fetch(connection, _ENTRIES.where(_delivery.id == number))
+    rows = _ENTRY(connection, number=number)
     return outbox_entry(rows[0]) if rows else None
 
 
@@ -123,12 +141,7 @@ def history(
     ]
     if not fanout:
         return events
-    rows = sqlite.fetch(
-        connection,
-        select(schema.event)
-        .where(_event.delivery >= first, _event.delivery < first + fanout)
-        .order_by(_event.id),
-    )
+    rows = _EVENTS(connection, first=first, end=first + fanout)
     for row in rows:
         sent, reply = _exchanged(connection, folder, row[0]) if content else (None, None)
         events.append(_stored_event(row, sent, reply))
@@ -136,31 +149,22 @@ def history(
 
 
 def backlog(connection: Connection) -> list[Backlog]:
-    """Unfinished deliveries, and the dead ones; both have an index of their own."""
-    found = []
-    for states in (UNFINISHED, (State.DEAD,)):
-        rows = sqlite.fetch(
-            connection,
-            select(_delivery.channel, _delivery.state, func.count(), func.min(_delivery.id))
-            .where(_state_of_delivery_in(*states))
-            .group_by(_delivery.channel, _delivery.state),
-        )
-        for channel, state, count, oldest in rows:
-            at = connection.execute(
-                "SELECT m.received_at FROM delivery AS d JOIN message AS m ON m.seq = d.message"
-                " WHERE d.id = ?",
-                (oldest,),
-            ).fetchone()
-            found.append(
-                Backlog(
-                    ChannelName(channel), State(state), count, None if at is None else moment(at[0])
-                )
-            )
-    return found
+    """Unfinished deliveries, and the dead ones; each kind is counted in an index of its own."""
+    unfinished_rows, troubled_rows = (read(connection) for read in _BACKLOGS)
+    dead = [row for row in troubled_rows if row[1] == State.DEAD]
+    return [
+        Backlog(ChannelName(channel), State(state), count, _accepted_at(connection, oldest))
+        for channel, state, count, oldest in unfinished_rows + dead
+    ]
 
 
-def _state_of_delivery_in(*states: str) -> Any:
-    return schema.state_in(*states, table="delivery")
+def _accepted_at(connection: Connection, delivery: int) -> datetime | None:
+    row = connection.execute(
+        "SELECT m.received_at FROM delivery AS d JOIN message AS m ON m.seq = d.message"
+        " WHERE d.id = ?",
+        (delivery,),
+    ).fetchone()
+    return None if row is None else moment(row[0])
 
 
 def _stored_event(row: Sequence[Any], sent: Payload | None, reply: Payload | None) -> StoredEvent:

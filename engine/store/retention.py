@@ -31,7 +31,11 @@ _UNFINISHED_OF_MESSAGE: Final = (
 
 
 def finished_before(
-    connection: Connection, older_than: datetime, content_only: bool, limit: int
+    connection: Connection,
+    older_than: datetime,
+    content_only: bool,
+    limit: int,
+    channel: str | None = None,
 ) -> list[int]:
     """The oldest messages that may go (seqs).  Looks only where messages of that age can be."""
     before = micros(older_than)
@@ -45,10 +49,11 @@ def finished_before(
         if content_only
         else "message AS m WHERE m.seq < ?"
     )
+    of_channel, names = ("", ()) if channel is None else (" AND m.channel = ?", (channel,))
     rows = connection.execute(
-        f"SELECT m.seq FROM {source} AND m.received_at < ? AND NOT {_UNFINISHED_OF_MESSAGE}"  # noqa: S608
-        " ORDER BY m.seq LIMIT ?",
-        ((newest + 1) * BLOCK, before, limit),
+        f"SELECT m.seq FROM {source} AND m.received_at < ?{of_channel}"  # noqa: S608
+        f" AND NOT {_UNFINISHED_OF_MESSAGE} ORDER BY m.seq LIMIT ?",
+        ((newest + 1) * BLOCK, before, *names, limit),
     ).fetchall()
     return [row[0] for row in rows]
 

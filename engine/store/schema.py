@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from engine.store.states import UNFINISHED
+from engine.store.states import NOT_ROUTED, TROUBLED, UNFINISHED
 
 REVISION: Final = "0001"
 """The migration this code was written for."""
@@ -77,7 +77,7 @@ message = Table(
         "message_not_routed",
         "state",
         "seq",
-        where=state_in("filtered", "unrouted", "rejected"),
+        where=state_in(*NOT_ROUTED),
     ),
 )
 
@@ -114,7 +114,7 @@ delivery = Table(
         "delivery_troubled",
         "state",
         "message",
-        where=state_in("retrying", "uncertain", "dead", "cancelled"),
+        where=state_in(*TROUBLED),
     ),
 )
 

@@ -25,15 +25,12 @@ from engine.store import schema, sqlite
 from engine.store.rows import CONTROL_ID, KEY_LENGTH, error_of, micros, moment, object_of
 from engine.store.schema import BLOCK
 from engine.store.sqlite import Connection
-from engine.store.states import MESSAGE_STATES, UNFINISHED
+from engine.store.states import MESSAGE_STATES, NOT_ROUTED, TROUBLED, UNFINISHED
 
 _MOST: Final = 1000
 """Messages of one answer at most; the cursor goes on from there."""
 _FIRST_WINDOW, _WIDEST_WINDOW = 2, 256
 """Blocks that one statement looks into: few at first, since most answers are among the newest."""
-
-_TROUBLED: Final = (State.RETRYING, State.UNCERTAIN, State.DEAD, State.CANCELLED)
-_NOT_ROUTED: Final = (State.FILTERED, State.UNROUTED, State.REJECTED)
 
 _message, _delivery, _key = schema.message.c, schema.delivery.c, schema.message_key.c
 
@@ -54,6 +51,11 @@ def search(connection: Connection, query: Query) -> list[MessageSummary]:
 
 def _spans(connection: Connection, query: Query) -> Iterator[Span]:
     """Runs of blocks that may hold messages of the asked time, newest first."""
+    if query.message_id is not None:
+        seq = _seq_of(connection, query.message_id)
+        if seq is not None:
+            yield seq, seq
+        return
     newest = connection.execute("SELECT max(seq) FROM message").fetchone()[0]
     if newest is None:
         return
@@ -110,7 +112,7 @@ def _seqs(connection: Connection, query: Query, span: Span, limit: int) -> list[
 def _merged(connection: Connection, selects: Sequence[Select[Any]], limit: int) -> list[int]:
     found: set[int] = set()
     for one in selects:
-        found.update(row[0] for row in sqlite.fetch(connection, one.limit(limit)))
+        found.update(row[0] for row in sqlite.Read(one.limit(limit))(connection))
     return sorted(found, reverse=True)[:limit]
 
 
@@ -126,8 +128,8 @@ def _selects(query: Query, span: Span, keys: Sequence[Any]) -> list[Select[Any]]
     state = query.state
     if state in MESSAGE_STATES:
         of_message.append(_message.state == state.value)
-        if state in _NOT_ROUTED:
-            of_message.append(schema.state_in(*_NOT_ROUTED, table="message"))
+        if state in NOT_ROUTED:
+            of_message.append(schema.state_in(*NOT_ROUTED, table="message"))
     by_delivery = state is not None and state not in MESSAGE_STATES
     ways = []
     inbound = [*of_message]
@@ -163,8 +165,8 @@ def _through_deliveries(query: Query, span: Span, of_message: Sequence[Any]) -> 
         conditions.append(_delivery.channel == query.channel)
     if state is not None and state not in MESSAGE_STATES:
         conditions.append(_delivery.state == state.value)
-        if state in _TROUBLED:
-            conditions.append(schema.state_in(*_TROUBLED, table="delivery"))
+        if state in TROUBLED:
+            conditions.append(schema.state_in(*TROUBLED, table="delivery"))
         elif state in UNFINISHED:
             conditions.append(schema.state_in(*UNFINISHED, table="delivery"))
     return (
@@ -195,8 +197,7 @@ def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSumma
     if not seqs:
         return []
     deliveries: dict[int, list[DeliverySummary]] = {seq: [] for seq in seqs}
-    rows = sqlite.fetch(
-        connection,
+    rows = sqlite.Read(
         select(
             _delivery.message,
             _delivery.id,
@@ -216,8 +217,8 @@ def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSumma
         )
         .outerjoin(schema.event, schema.event.c.id == _delivery.event)
         .where(_message.seq.in_(seqs))
-        .order_by(_delivery.id),
-    )
+        .order_by(_delivery.id)
+    )(connection)
     for seq, number, route, target, channel, state, attempt, error, at, received_at in rows:
         deliveries[seq].append(
             DeliverySummary(
@@ -231,8 +232,7 @@ def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSumma
                 moment(received_at if at is None else at),
             )
         )
-    rows = sqlite.fetch(
-        connection,
+    rows = sqlite.Read(
         select(
             _message.seq,
             _message.id,
@@ -245,8 +245,8 @@ def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSumma
             _message.search_keys,
         )
         .where(_message.seq.in_(seqs))
-        .order_by(_message.seq.desc()),
-    )
+        .order_by(_message.seq.desc())
+    )(connection)
     return [_summary(row, tuple(deliveries[row[0]])) for row in rows]
 
 

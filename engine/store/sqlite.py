@@ -28,8 +28,8 @@ PARAMETERS: Final = 32_000
 
 WRITER_CACHE_KIB: Final = 16 * 1024
 READER_CACHE_KIB: Final = 4 * 1024
-CHECKPOINT_PAGES: Final = 4000
-"""Pages in the WAL (16 MB) after which a commit folds them into the database file."""
+CHECKPOINT_PAGES: Final = 8000
+"""Pages in the WAL (32 MB) after which a commit folds them into the database file."""
 
 _BUSY_SECONDS: Final = 10.0
 
@@ -105,22 +105,29 @@ def fix_statistics(connection: Connection) -> None:
     connection.execute("ANALYZE sqlite_schema")
 
 
-def fetch(connection: Connection, select: Select[Any]) -> list[list[Any]]:
-    """All rows of a select without binary columns.
+class Read:
+    """A select without binary columns, compiled once; called with the values of its parameters.
 
-    They come as one JSON text in one step: Python's driver takes the interpreter lock again for
+    All rows come as one JSON text in one step: Python's driver takes the interpreter lock again for
     every row, and beside a busy event loop each time may wait a whole switch interval.
     """
-    compiled = select.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-    columns = ", ".join(f"c{number}" for number in range(len(select.selected_columns)))
-    text = (
-        f"WITH picked({columns}) AS ({compiled.string}) "  # noqa: S608
-        f"SELECT json_group_array(json_array({columns})) FROM picked"
-    )
-    values = [compiled.params[name] for name in compiled.positiontup or ()]
-    (packed,) = connection.execute(text, values).fetchone()
-    rows: list[list[Any]] = orjson.loads(packed)
-    return rows
+
+    def __init__(self, select: Select[Any]) -> None:
+        compiled = select.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+        columns = ", ".join(f"c{number}" for number in range(len(select.selected_columns)))
+        self._text = (
+            f"WITH picked({columns}) AS ({compiled.string}) "  # noqa: S608
+            f"SELECT json_group_array(json_array({columns})) FROM picked"
+        )
+        self._names = compiled.positiontup or []
+        self._values = compiled.params
+
+    def __call__(self, connection: Connection, **values: Any) -> list[list[Any]]:
+        known = {**self._values, **values}
+        bound = [known[name] for name in self._names]
+        (packed,) = connection.execute(self._text, bound).fetchone()
+        rows: list[list[Any]] = orjson.loads(packed)
+        return rows
 
 
 def free_pages(connection: Connection, pages: int) -> None:

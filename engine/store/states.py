@@ -16,10 +16,16 @@ from engine.contract import State
 MESSAGE_STATES: Final = frozenset({State.RECEIVED, State.FILTERED, State.UNROUTED, State.REJECTED})
 """States of a message; what is not in here is a state of a delivery."""
 
+NOT_ROUTED: Final = (State.FILTERED, State.UNROUTED, State.REJECTED)
+"""Messages that have no deliveries."""
+
 UNFINISHED: Final = (State.QUEUED, State.RETRYING, State.UNCERTAIN)
 """Deliveries the outbox shows."""
 
 FINISHED: Final = (State.SENT, State.DEAD, State.CANCELLED)
+
+TROUBLED: Final = (State.RETRYING, State.UNCERTAIN, State.DEAD, State.CANCELLED)
+"""Deliveries that did not go straight through: few, and what people search for."""
 
 ENGINE_STEPS: Final[Mapping[State, frozenset[State]]] = {
     State.QUEUED: frozenset({State.SENT, State.RETRYING, State.UNCERTAIN, State.DEAD}),

@@ -24,6 +24,7 @@ from engine.contract import (
     Query,
     Stored,
     StoredEvent,
+    StoreError,
     StoreRoom,
 )
 from engine.store import migrate, reading, recovery, retention, room, search, sqlite, steps
@@ -116,14 +117,28 @@ class SqlStore:
         await self._put(Beginning, delivery, attempt)
 
     async def record(self, event: Event) -> None:
+        await (await self._recording(event))
+
+    async def record_all(self, events: Sequence[Event]) -> Sequence[StoreError | None]:
+        recordings = [await self._recording(event) for event in events]
+        answers: list[StoreError | None] = []
+        for recording in recordings:  # mostly of one commit: only the first is waited for
+            try:
+                await recording
+            except StoreError as error:
+                answers.append(error)
+            else:
+                answers.append(None)
+        return answers
+
+    async def _recording(self, event: Event) -> asyncio.Future[Any]:
         if _is_large(event.sent) or _is_large(event.reply):
             files = [
                 await self._kept(payload) if payload and _is_large(payload) else None
                 for payload in (event.sent, event.reply)
             ]
-            await self._put(Recording, event, *files)
-        else:
-            await self._put(Recording, event)
+            return self._put(Recording, event, *files)
+        return self._put(Recording, event)
 
     async def replay(self, delivery: DeliveryId, *, actor: str) -> OutboxEntry:
         entry: OutboxEntry = await self._put(
@@ -161,8 +176,17 @@ class SqlStore:
             total += count
         return total
 
-    async def purge(self, older_than: datetime, *, content_only: bool, limit: int = 1000) -> int:
-        seqs = await self._readers.run(retention.finished_before, older_than, content_only, limit)
+    async def purge(
+        self,
+        older_than: datetime,
+        *,
+        content_only: bool,
+        limit: int = 1000,
+        channel: ChannelName | None = None,
+    ) -> int:
+        seqs = await self._readers.run(
+            retention.finished_before, older_than, content_only, limit, channel
+        )
         if not seqs:
             await self._sweep()
             return 0
