@@ -33,7 +33,8 @@ def load_project(root: Path) -> Loaded:
     """
     from dataclasses import replace
 
-    from engine.config import find_connectors, load
+    from engine.config.connectors import find_connectors
+    from engine.config.load import load
 
     connectors, found = find_connectors()
     loaded = load(root, connectors=connectors, environ=read_environment(root, os.environ))

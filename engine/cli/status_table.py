@@ -44,14 +44,16 @@ def render_status(status: EngineStatus) -> Table:
         caption=f"{word('running since')} {local(status.started_at)}",
         caption_justify="left",
         pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for name in COLUMNS:
         text = name in ("channel", "system", "state", "last error")
         table.add_column(
             word(name),
             justify="left" if text else "right",
+            # Only the error gives way on a narrow terminal.
             no_wrap=name != "last error",
-            overflow="ellipsis",
         )
     for channel in ordered(status):
         queue, retry, held, dead = _backlog(channel)
@@ -118,10 +120,10 @@ def age(since: datetime) -> str:
 
 
 def _state(channel: ChannelStatus) -> Text:
-    text = Text(word(channel.state.value), style=_STYLE[channel.state])
-    if channel.blocked:
-        text.append(f" {word('blocked')}", style="yellow bold")
-    return text
+    # A queue that stands still is what matters about a channel that is open.
+    if channel.blocked and channel.state is ChannelState.RUNNING:
+        return Text(word("blocked"), style="yellow bold")
+    return Text(word(channel.state.value), style=_STYLE[channel.state])
 
 
 def _count(channel: ChannelStatus, direction: str, count: int) -> str:
