@@ -11,6 +11,10 @@ setup: .venv/.installed
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -e .
 	@touch $@
 
+# make demo FOR=30s RATE=100
+demo: setup
+	$(PY) -m engine.demo $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE))
+
 check: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -19,3 +23,7 @@ check: setup
 
 test: check
 	.venv/bin/pytest -q tests
+
+# make bench ONLY="accept e2e" WRITE=yes
+bench: setup
+	$(PY) -m bench.run $(ONLY) $(if $(WRITE),--write)

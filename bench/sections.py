@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from bench.profile import profile
 from bench.project import REPOSITORY
 from bench.report import Figure, Section, at_least, at_most, plain
 from bench.rig import Moment, Rig, fsync_milliseconds, rig
@@ -226,6 +227,7 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "steady": steady,
     "e2e": e2e,
     "oru": oru,
+    "profile": profile,
     "mapping": printed("mapping", "Mapping against hand-written Python", "bench.mapping"),
     "view": printed("view", "HL7 view against the hl7 package", "bench.hl7_view"),
     "store": printed("store", "The store", "bench.store"),

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from engine.api.client import ControlClient, Refusal, Unreachable
 from engine.demo.account import Account, SenderAccount
 from engine.demo.child import EngineChild, EngineEnded
 from engine.demo.emr import Emr
@@ -157,7 +158,8 @@ class Hospital:
                 while True:
                     self._status = await self.engine.status() or self._status
                     unfinished = self._status and any(
-                        channel.waiting or channel.retrying for channel in self._status.channels
+                        channel.waiting or channel.retrying or channel.uncertain
+                        for channel in self._status.channels
                     )
                     if not unfinished and not self.emr.missing and not self.ward.missing:
                         return
@@ -187,7 +189,22 @@ class Hospital:
             status = await self.engine.status()
             self._status = status or self._status
             self._view.show(self, status)
+            if status is not None and any(channel.uncertain for channel in status.channels):
+                await self._decide()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _decide(self) -> None:
+        """What a person does about deliveries with an unknown outcome: the engine was killed while
+        it sent to the ward, which does not notice a second copy, so it waits to be told."""
+        client = ControlClient(self.plan.data, actor="demo")
+        try:
+            await asyncio.to_thread(client.replay_many, {"state": "uncertain"}, dry_run=False)
+        except (Unreachable, Refusal):
+            return  # killed again; the next look finds them
+        self._view.say(
+            "the outcome of a message to the ward was unknown after the kill; the demo sends it "
+            "again, as a person would: carebus replay --state uncertain"
+        )
 
     def _summary(self, dead: int) -> Summary:
         senders = (self.his, self.lis)

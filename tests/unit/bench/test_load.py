@@ -9,6 +9,8 @@ import pytest
 
 from bench.generator import percentiles, run
 from bench.messages import KINDS, adt, number_in, oru20
+from bench.profile import attribute
+from bench.project import REPOSITORY
 from bench.report import at_least, at_most, plain
 from bench.sections import order_kept
 from bench.sinks import MllpSink
@@ -79,6 +81,22 @@ def test_percentiles_are_of_the_measured_values() -> None:
     found = percentiles(array("I", range(1000, 101_000, 1000)))
     assert found == {"p50": 51.0, "p90": 91.0, "p99": 100.0, "max": 100.0}
     assert percentiles(array("I")) == {}
+
+
+def test_samples_go_to_the_innermost_room_of_ours() -> None:
+    ours = REPOSITORY / "engine" / "mapping" / "closures.py"
+    outer = REPOSITORY / "engine" / "flow" / "dispatch.py"
+    library = REPOSITORY / ".venv" / "lib" / "x.py"
+    rooms, functions = attribute(
+        [
+            f"run ({outer}:3);apply ({ours}:9);dumps ({library}:1) 30",
+            f"run ({outer}:4) 10",
+            f"main ({library}:1) 5",
+            "",
+        ]
+    )
+    assert rooms == {"engine/mapping": 30, "engine/flow": 10, "event loop and libraries": 5}
+    assert functions["engine/mapping: apply"] == 30
 
 
 def test_figures_say_whether_a_goal_was_met() -> None:
