@@ -11,10 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from bench.profile import profile
 from bench.project import REPOSITORY
 from bench.report import Figure, Section, at_least, at_most, plain
 from bench.rig import Moment, Rig, fsync_milliseconds, rig
+from bench.sampling import profile
 from tests.faults.crash import CrashPlan, crash_run
 
 PATIENTS: Final = 1024

@@ -9,9 +9,9 @@ import pytest
 
 from bench.generator import percentiles, run
 from bench.messages import KINDS, adt, number_in, oru20
-from bench.profile import attribute
 from bench.project import REPOSITORY
 from bench.report import at_least, at_most, plain
+from bench.sampling import attribute
 from bench.sections import order_kept
 from bench.sinks import MllpSink
 
