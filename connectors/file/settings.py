@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from connectors.file.naming import check_template
 from engine.units import Duration, Size
 
-_MODEL = ConfigDict(extra="forbid", frozen=True)
+_MODEL = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _one_name(value: str) -> str:

@@ -38,7 +38,7 @@ class DestinationSettings(ClientSettings):
 class SourceSettings(BaseModel):
     """One listener: an address, a port, a path."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     host: str = Field(
         "127.0.0.1",

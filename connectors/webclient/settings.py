@@ -24,11 +24,24 @@ from engine.units import Duration, Size
 
 _TOKEN = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 _LINE_BREAK = re.compile(r"[\r\n\0]")
+_VISIBLE = re.compile(r"[!-~]+")
+# The client writes these itself: a second one would let a request be read in two ways.
+_OWN_HEADERS = {
+    "connection",
+    "content-length",
+    "expect",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
 
 
 def _header_name(name: str) -> str:
     if _TOKEN.match(name) is None:
         raise ValueError("a header name has letters, digits and hyphens only")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError("this header is written by the engine itself")
     return name
 
 
@@ -38,7 +51,14 @@ def _header_value(value: str) -> str:
     return value
 
 
+def _secret_value(value: SecretStr) -> SecretStr:
+    _header_value(value.get_secret_value())
+    return value
+
+
 def _url(value: str) -> str:
+    if _VISIBLE.fullmatch(value) is None:
+        raise ValueError("an address is ASCII without spaces: escape other characters with %")
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address starts with http:// or https:// and names a host")
@@ -52,9 +72,10 @@ def _url(value: str) -> str:
 
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
+SecretValue = Annotated[SecretStr, AfterValidator(_secret_value)]
 HttpAddress = Annotated[str, AfterValidator(_url)]
 
-_MODEL = ConfigDict(extra="forbid", frozen=True)
+_MODEL = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class BasicAuth(BaseModel):
@@ -63,7 +84,7 @@ class BasicAuth(BaseModel):
     model_config = _MODEL
 
     user: str = Field(description="User name; a colon is not possible.", pattern=r"^[^:\r\n]+$")
-    password: SecretStr = Field(description="Password.")
+    password: SecretValue = Field(description="Password.")
 
 
 class ApiKey(BaseModel):
@@ -72,7 +93,7 @@ class ApiKey(BaseModel):
     model_config = _MODEL
 
     header: HeaderName = Field(description="Header that carries the key.", examples=["X-API-Key"])
-    value: SecretStr = Field(description="The key.")
+    value: SecretValue = Field(description="The key.")
 
 
 class Auth(BaseModel):
@@ -81,7 +102,7 @@ class Auth(BaseModel):
     model_config = _MODEL
 
     basic: BasicAuth | None = Field(None, description="User and password (RFC 7617).")
-    bearer: SecretStr | None = Field(None, description="A fixed bearer token (RFC 6750).")
+    bearer: SecretValue | None = Field(None, description="A fixed bearer token (RFC 6750).")
     api_key: ApiKey | None = Field(None, description="A key in a header.")
 
     @model_validator(mode="after")
@@ -107,6 +128,7 @@ class ClientSettings(BaseModel):
     model_config = _MODEL
 
     url: HttpAddress = Field(
+        repr=False,  # some peers want a key in the query
         description="Address of the peer, without user, password or fragment.",
         examples=["https://emr.example/fhir"],
     )
@@ -114,7 +136,7 @@ class ClientSettings(BaseModel):
     headers: dict[HeaderName, HeaderValue] = Field(
         default_factory=dict, repr=False, description="Fixed headers sent with every request."
     )
-    secret_headers: dict[HeaderName, SecretStr] = Field(
+    secret_headers: dict[HeaderName, SecretValue] = Field(
         default_factory=dict, description="More headers, whose values are secrets."
     )
     tls: str | dict[str, Any] | None = Field(

@@ -109,7 +109,9 @@ class FolderReader:
     @property
     def received(self) -> Sequence[Received]:
         files = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
-        files.sort(key=lambda path: path.stat().st_mtime_ns)
+        # Files of one tick of the file system's clock have the same time: their names, which begin
+        # with the time of acceptance, tell which was first.
+        files.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
         return [Received(path.read_bytes()) for path in files]
 
     def script(self, *replies: Reply) -> None: ...
@@ -147,7 +149,7 @@ class FileDestinationHarness:
 
     def create(self, services: Services) -> Destination:
         settings = DestinationSettings.model_validate(
-            {"directory": str(self.peer.folder), "name": "{message_id}-{content}.msg"}
+            {"directory": str(self.peer.folder), "name": "{received:%H%M%S%f}-{content}.msg"}
         )
         destination: Destination = SPEC.destination.create(settings, services)
         return destination
