@@ -12,6 +12,8 @@
 ``POST /api/v1/deliveries/{id}/replay`` one delivery once more
 ``POST /api/v1/deliveries/{id}/cancel`` one delivery never more
 ``POST /api/v1/replay``                 every delivery a search means; a dry run unless told
+``POST /api/v1/channels/{name}/stop``   stop a channel; what waits for it waits on
+``POST /api/v1/channels/{name}/start``  start it again
 ======================================  ======================================================
 """
 
@@ -39,6 +41,7 @@ from engine.contract import EngineError
 from engine.settings import Listen
 
 _METHODS: Final = "GET for questions, POST for orders"
+_NO_SUCH_PATH: Final = Problem(404, "P012", "there is no such path", "see docs/cli.md")
 
 
 def control_app(
@@ -51,6 +54,21 @@ def control_app(
 
     async def status(request: Request) -> Response:
         return Response(status_to_json(engine.status()), media_type="application/json")
+
+    async def switch(request: Request) -> Response:
+        name, order = request.path_params["name"], request.path_params["order"]
+        actor = actor_of(request)
+        steps = {"start": engine.start_channel, "stop": engine.stop_channel}
+        if order not in steps:
+            raise _NO_SUCH_PATH
+        try:
+            await steps[order](name)
+        except KeyError as error:
+            raise Problem(
+                404, "P016", "there is no such channel", "carebus status lists them"
+            ) from error
+        log.info("channel switched", channel=name, order=order, actor=actor)
+        return answer({"channel": name, "order": order}, status=202)
 
     async def reload_configuration(request: Request) -> Response:
         actor = actor_of(request)
@@ -74,6 +92,7 @@ def control_app(
             Route("/metrics", health.metrics),
             Route(f"{api}/status", status),
             Route(f"{api}/reload", reload_configuration, methods=["POST"]),
+            Route(f"{api}/channels/{{name}}/{{order}}", switch, methods=["POST"]),
             Route(f"{api}/replay", messages.replay_many, methods=["POST"]),
             Route(f"{api}/messages", messages.search),
             Route(f"{api}/messages/{{id}}", messages.show),
@@ -112,7 +131,7 @@ def _of_engine(error: EngineError) -> Problem:
 def _of_http(error: HTTPException) -> Problem:
     if error.status_code == 405:
         return Problem(405, "P012", "this method is not for this path", _METHODS)
-    return Problem(error.status_code, "P012", "there is no such path", "see docs/cli.md")
+    return _NO_SUCH_PATH
 
 
 def _of_defect(error: Exception) -> Problem:

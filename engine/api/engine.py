@@ -25,6 +25,12 @@ class ControlledEngine(Protocol):
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> Any:
         """Raises IllegalTransition, UnknownMessage or StoreUnavailable."""
 
+    async def stop_channel(self, name: str) -> None:
+        """Raises KeyError when there is no such channel."""
+
+    async def start_channel(self, name: str) -> None:
+        """Raises KeyError when there is no such channel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:

@@ -45,7 +45,7 @@ def render_status(status: EngineStatus) -> Table:
         caption_justify="left",
         pad_edge=False,
         show_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,
     )
     for name in COLUMNS:
         text = name in ("channel", "system", "state", "last error")

@@ -76,6 +76,12 @@ ROWS: tuple[Code, ...] = (
         " or is retried goes out by itself.",
     ),
     Code(
+        "P016",
+        _ERROR,
+        "no such channel",
+        "The configuration that runs has no channel of this name.",
+    ),
+    Code(
         "P017",
         _ERROR,
         "this replay is too wide",

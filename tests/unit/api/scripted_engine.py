@@ -58,6 +58,8 @@ class ScriptedEngine:
         self.queries: list[Query] = []
         self.purged = False
         self.down = False
+        self.channels = {"his-adt": "his-adt"}
+        self.switched: list[tuple[str, str]] = []
         self.reloaded = Reloaded(True, "def456")
 
     @property
@@ -130,6 +132,12 @@ class ScriptedEngine:
 
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
         self._move("cancel", delivery, State.CANCELLED, actor, (State.DEAD, State.QUEUED))
+
+    async def stop_channel(self, name: str) -> None:
+        self.switched.append(("stop", self.channels[name]))
+
+    async def start_channel(self, name: str) -> None:
+        self.switched.append(("start", self.channels[name]))
 
     async def reload(self, actor: str) -> Reloaded:
         self.done.append(("reload", 0, actor))

@@ -178,6 +178,15 @@ def test_a_refused_reload_says_where_it_is_wrong(
     assert refused.value.body["diagnostics"][0]["location"] == "routes.yaml:3:1"
 
 
+def test_a_channel_is_stopped_and_started(running: Running, engine: ScriptedEngine) -> None:
+    assert ask(running, "/api/v1/channels/his-adt/stop", "POST").status == 202
+    assert ask(running, "/api/v1/channels/his-adt/start", "POST").status == 202
+    assert engine.switched == [("stop", "his-adt"), ("start", "his-adt")]
+    assert ask(running, "/api/v1/channels/nobody/stop", "POST").body["code"] == "P016"
+    assert ask(running, "/api/v1/channels/his-adt/sing", "POST").body["code"] == "P012"
+    assert ask(running, "/api/v1/channels/his-adt/stop").status == 405
+
+
 # --- messages
 
 

@@ -24,6 +24,7 @@ class Peer:
         self.received: SimpleQueue[bytes] = SimpleQueue()
         self.answer: Answer = lambda body: b"MSH|^~\\&|\rMSA|AA|%s\r" % control_id(body).encode()
         self.connections = 0
+        self.expected = 1  # nothing is answered before so many have come
         self.port = 0
 
     async def mllp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,6 +32,8 @@ class Peer:
         try:
             while True:
                 frame = await reader.readuntil(b"\x1c\r")
+                while self.connections < self.expected:
+                    await asyncio.sleep(0.001)
                 self.received.put(frame[1:-2])
                 answer = self.answer(frame[1:-2])
                 if answer is None:
@@ -127,6 +130,7 @@ def test_anything_but_a_yes_exits_1(
 def test_many_go_over_several_connections_with_new_ids(
     carebus: Carebus, mllp: Peer, adt: Path
 ) -> None:
+    mllp.expected = 4
     to = f"mllp://127.0.0.1:{mllp.port}"
     result = carebus("send", adt, "--to", to, "--count", 40, "--connections", 4, "--new-ids")
     assert result.exit_code == 0, result.output
