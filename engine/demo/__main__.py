@@ -75,10 +75,11 @@ async def _run(plan: Plan, console: Console) -> Summary:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with LiveView(console) if console.is_terminal else PlainView(console) as view:
+    with LiveView(console) if console.is_terminal else PlainView(sys.stdout) as view:
         return await Hospital(plan, view).run(stop)
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "carebus demo"
-    typer.run(demo)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(demo)
+    app(prog_name="python -m engine.demo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -69,8 +69,8 @@ class LiveView:
 class PlainView:
     """A few lines every five seconds, and a line for whatever happens."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -93,7 +93,8 @@ class PlainView:
             self._print(line)
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._out.write(f"{text}\n")
+        self._out.flush()
 
 
 def traffic(hospital: Hospital) -> list[str]:
