@@ -137,7 +137,7 @@ class Configuration:
     routes: tuple[Route, ...]
     mappings: Mapping[str, CompiledMapping]
     version: str
-    tls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)  # profiles
+    tls: Mapping[str, Any] = field(default_factory=dict, repr=False)  # profiles: TlsSettings
     _by_origin: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,16 @@
+"""What messages are found by when a channel's file says nothing else: name → path, by format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+DEFAULT_INDEX: Final[Mapping[str, Mapping[str, str]]] = {
+    "hl7v2": {
+        "patient": "PID-3.1",
+        "visit": "PV1-19.1",
+        # An order without ORC names itself in OBR (HL7 2.5.1 ch. 4.5.3).
+        "order": "= ORC-2.1 ?? OBR-2.1",
+    },
+    "fhir": {"patient": "= Patient.identifier.value ?? Patient.id"},
+}
