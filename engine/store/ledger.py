@@ -13,7 +13,7 @@ from typing import Final
 
 from engine.contract import DeliveryId, Event, MessageId, NewMessage, State, Stored, StoreError
 from engine.store import failures, statements
-from engine.store.requests import Accepting, Beginning, Job, Recording, Request
+from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
 from engine.store.rows import (
     CONTROL_ID,
     KEY_LENGTH,
@@ -77,10 +77,12 @@ class Ledger:
         moving: dict[int, Recording] = {}
         beginning: dict[int, Beginning] = {}
         for request in requests:
-            if isinstance(request, Recording):
-                if request.event.delivery in moving:
-                    self._flush(beginning, moving)
-                moving[request.event.delivery] = request
+            if isinstance(request, Recording | RecordingAll):
+                parts = request.parts if isinstance(request, RecordingAll) else (request,)
+                for part in parts:
+                    if part.event.delivery in moving:
+                        self._flush(beginning, moving)
+                    moving[part.event.delivery] = part
             elif isinstance(request, Beginning):
                 if request.delivery in moving or request.delivery in beginning:
                     self._flush(beginning, moving)

@@ -6,7 +6,7 @@ Made on the event loop, filled by the writer thread (`result` or `failure`), ans
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.contract import DeliveryId, Event, NewMessage, StoreError
@@ -21,7 +21,7 @@ class Request:
 
     __slots__ = ("failure", "files", "future", "result")
 
-    def __init__(self, future: asyncio.Future[Any]) -> None:
+    def __init__(self, future: asyncio.Future[Any] | None) -> None:
         self.future = future
         self.files: tuple[str, ...] = ()
         self.result: Any = None
@@ -31,9 +31,13 @@ class Request:
     def weight(self) -> int:
         return 0
 
+    def split(self) -> Sequence[Request]:
+        """The smallest requests it consists of, for finding the one that spoils a batch."""
+        return (self,)
+
     def answer(self) -> None:
         """On the event loop.  A caller that no longer waits is passed over."""
-        if self.future.done():
+        if self.future is None or self.future.done():
             return
         if self.failure is None:
             self.future.set_result(self.result)
@@ -65,7 +69,7 @@ class Recording(Request):
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
+        future: asyncio.Future[Any] | None,
         event: Event,
         sent_file: str | None = None,
         reply_file: str | None = None,
@@ -82,6 +86,28 @@ class Recording(Request):
         return (len(event.sent.body) if event.sent else 0) + (
             len(event.reply.body) if event.reply else 0
         )
+
+
+class RecordingAll(Request):
+    """Many events, one future; result: a failure or None for each."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, future: asyncio.Future[Any], parts: Sequence[Recording]) -> None:
+        super().__init__(future)
+        self.parts = parts
+        self.files = tuple(file for part in parts for file in part.files)
+
+    @property
+    def weight(self) -> int:
+        return sum(part.weight for part in self.parts)
+
+    def split(self) -> Sequence[Request]:
+        return self.parts
+
+    def answer(self) -> None:
+        if self.future is not None and not self.future.done():
+            self.future.set_result([self.failure or part.failure for part in self.parts])
 
 
 class Beginning(Request):

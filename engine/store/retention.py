@@ -7,10 +7,12 @@ pages are used again first, and given back to the disk a few with each batch.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
+from engine.contract import ChannelName
 from engine.store import sqlite
 from engine.store.content import ContentFolder
 from engine.store.ledger import Ledger
@@ -23,6 +25,10 @@ from engine.store.states import UNFINISHED
 _FREED_PAGES: Final = 2000
 """Given back to the disk with each batch (8 MB)."""
 
+_WINDOW: Final = 20_000
+"""Messages that one read looks at."""
+_AGAIN_SECONDS: Final = 86_400.0
+
 _STATES: Final = ", ".join(f"'{state}'" for state in UNFINISHED)
 _UNFINISHED_OF_MESSAGE: Final = (
     "EXISTS (SELECT 1 FROM delivery AS d WHERE d.id >= m.delivery"  # noqa: S608
@@ -30,32 +36,80 @@ _UNFINISHED_OF_MESSAGE: Final = (
 )
 
 
-def finished_before(
+class Progress:
+    """How far one kind of retention has come, so that it does not look at the same messages with
+    every batch.  Now and then it begins again: what was unfinished then may be finished now."""
+
+    def __init__(self) -> None:
+        self.after = 0
+        self._began = time.monotonic()
+
+    def begin(self) -> None:
+        if time.monotonic() - self._began > _AGAIN_SECONDS:
+            self.after, self._began = 0, time.monotonic()
+
+
+def finished(
     connection: Connection,
     older_than: datetime,
-    content_only: bool,
+    channel: ChannelName | None,
     limit: int,
-    channel: str | None = None,
+    progress: Progress,
 ) -> list[int]:
-    """The oldest messages that may go (seqs).  Looks only where messages of that age can be."""
+    """The oldest messages that may go (seqs)."""
+    return _oldest(connection, "message AS m", older_than, channel, limit, progress)
+
+
+def finished_content(
+    connection: Connection,
+    older_than: datetime,
+    channel: ChannelName | None,
+    limit: int,
+    progress: Progress,
+) -> list[int]:
+    """The oldest messages whose content may go (seqs)."""
+    source = "message AS m JOIN content AS c ON c.seq = m.seq"
+    return _oldest(connection, source, older_than, channel, limit, progress)
+
+
+def _oldest(
+    connection: Connection,
+    source: str,
+    older_than: datetime,
+    channel: ChannelName | None,
+    limit: int,
+    progress: Progress,
+) -> list[int]:
+    """Looks only where messages of that age can be, a window at a time: every read is short."""
     before = micros(older_than)
     newest = connection.execute(
         "SELECT max(block) FROM block_time WHERE first_at < ?", (before,)
     ).fetchone()[0]
     if newest is None:
         return []
-    source = (
-        "content AS c JOIN message AS m ON m.seq = c.seq WHERE c.seq < ?"
-        if content_only
-        else "message AS m WHERE m.seq < ?"
+    of_channel = "" if channel is None else " AND m.channel = :channel"
+    text = (
+        f"SELECT m.seq FROM {source} WHERE m.seq > :after AND m.seq <= :upto{of_channel}"  # noqa: S608
+        f" AND m.received_at < :before AND NOT {_UNFINISHED_OF_MESSAGE}"
+        " ORDER BY m.seq LIMIT :limit"
     )
-    of_channel, names = ("", ()) if channel is None else (" AND m.channel = ?", (channel,))
-    rows = connection.execute(
-        f"SELECT m.seq FROM {source} AND m.received_at < ?{of_channel}"  # noqa: S608
-        f" AND NOT {_UNFINISHED_OF_MESSAGE} ORDER BY m.seq LIMIT ?",
-        ((newest + 1) * BLOCK, before, *names, limit),
-    ).fetchall()
-    return [row[0] for row in rows]
+    progress.begin()
+    end = (newest + 1) * BLOCK
+    found: list[int] = []
+    while progress.after < end and len(found) < limit:
+        upto = min(progress.after + _WINDOW, end)
+        values = {
+            "after": progress.after,
+            "upto": upto,
+            "channel": channel,
+            "before": before,
+            "limit": limit - len(found),
+        }
+        found += [row[0] for row in connection.execute(text, values)]
+        if len(found) < limit and upto == end:
+            break  # the newest block goes on filling: look at it again next time
+        progress.after = found[-1] if len(found) >= limit else upto
+    return found
 
 
 def delete(ledger: Ledger, seqs: Sequence[int], content_only: bool) -> tuple[int, set[str]]:

@@ -32,7 +32,7 @@ from engine.store.content import LARGE, ContentFolder
 from engine.store.ledger import Ledger
 from engine.store.lock import FolderLock
 from engine.store.readers import Readers
-from engine.store.requests import Accepting, Beginning, Job, Recording, Request
+from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
 from engine.store.writer import Writer
 
 
@@ -53,6 +53,7 @@ class SqlStore:
         self._clean = True
         self._is_open = False
         self._shelf = 0
+        self._progress: dict[tuple[ChannelName | None, bool], retention.Progress] = {}
 
     def _new_writer(self) -> Writer:
         return Writer(lambda: sqlite.connect_writer(self.path), self._finished)
@@ -117,28 +118,17 @@ class SqlStore:
         await self._put(Beginning, delivery, attempt)
 
     async def record(self, event: Event) -> None:
-        await (await self._recording(event))
+        await self._put(Recording, event, *await self._kept_of(event))
 
     async def record_all(self, events: Sequence[Event]) -> Sequence[StoreError | None]:
-        recordings = [await self._recording(event) for event in events]
-        answers: list[StoreError | None] = []
-        for recording in recordings:  # mostly of one commit: only the first is waited for
-            try:
-                await recording
-            except StoreError as error:
-                answers.append(error)
-            else:
-                answers.append(None)
+        if not events:
+            return []
+        try:
+            parts = [Recording(None, event, *await self._kept_of(event)) for event in events]
+            answers: Sequence[StoreError | None] = await self._put(RecordingAll, parts)
+        except StoreError as error:
+            return [error] * len(events)
         return answers
-
-    async def _recording(self, event: Event) -> asyncio.Future[Any]:
-        if _is_large(event.sent) or _is_large(event.reply):
-            files = [
-                await self._kept(payload) if payload and _is_large(payload) else None
-                for payload in (event.sent, event.reply)
-            ]
-            return self._put(Recording, event, *files)
-        return self._put(Recording, event)
 
     async def replay(self, delivery: DeliveryId, *, actor: str) -> OutboxEntry:
         entry: OutboxEntry = await self._put(
@@ -184,9 +174,9 @@ class SqlStore:
         limit: int = 1000,
         channel: ChannelName | None = None,
     ) -> int:
-        seqs = await self._readers.run(
-            retention.finished_before, older_than, content_only, limit, channel
-        )
+        progress = self._progress.setdefault((channel, content_only), retention.Progress())
+        find = retention.finished_content if content_only else retention.finished
+        seqs = await self._readers.run(find, older_than, channel, limit, progress)
         if not seqs:
             await self._sweep()
             return 0
@@ -204,13 +194,23 @@ class SqlStore:
         self._shelf += 1
         await self._readers.run(retention.discard_orphans, self._folder, self._shelf)
 
+    async def _kept_of(self, event: Event) -> Sequence[str | None]:
+        """The files of what was sent and of the reply, where they are large."""
+        payloads = (event.sent, event.reply)
+        if not any(map(_is_large, payloads)):
+            return ()
+        return [
+            await self._kept(payload) if payload and _is_large(payload) else None
+            for payload in payloads
+        ]
+
     async def _kept(self, payload: Payload) -> str:
         return await self._readers.call(lambda: self._folder.keep(payload.body))
 
     def _put(self, kind: Callable[..., Request], *arguments: Any) -> asyncio.Future[Any]:
-        request = kind(self._writer.future(), *arguments)
-        self._writer.submit(request)
-        return request.future
+        future = self._writer.future()
+        self._writer.submit(kind(future, *arguments))
+        return future
 
     def _finished(self, batch: Sequence[Request]) -> None:
         """On the loop, after each commit."""

@@ -126,10 +126,11 @@ class Writer:
             # The thread must outlive every request: whoever it was, he alone is refused.
             failure, alone = _unstorable(error), True
         self._roll_back(ledger)
-        if alone and len(batch) > 1:
-            for request in batch:
-                request.result, request.failure = None, None
-                self._commit(ledger, (request,))
+        parts = [part for request in batch for part in request.split()] if alone else []
+        if len(parts) > 1:
+            for part in parts:
+                part.result, part.failure = None, None
+                self._commit(ledger, (part,))
             return
         for request in batch:
             request.failure = failure
