@@ -91,15 +91,6 @@ async def deliver(destination: Destination, out: Outbound) -> Delivered:
         return await destination.send(out)
 
 
-async def until(condition: Callable[[], bool], what: str, within: float = 5.0) -> None:
-    """Return when the condition holds.  Raises AssertionError saying ``what`` never happened."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + within
-    while not condition():
-        assert loop.time() < end, f"never happened: {what}"
-        await asyncio.sleep(0.002)
-
-
 class DestinationConformance:
     """Numbers may be lowered by a binding that has a reason (a slow device), never raised away."""
 
@@ -107,6 +98,7 @@ class DestinationConformance:
     largest: ClassVar[int] = 10 * MIB  # D2
     load: ClassVar[int] = 300  # D14, sends
     quiet: ClassVar[float] = 0.15  # seconds in which something forbidden would have happened
+    patience: ClassVar[float] = 5.0  # seconds to wait for what must happen
 
     @pytest.fixture
     async def rig(self, tmp_path: Path) -> AsyncIterator[DestinationHarness]:
@@ -115,13 +107,20 @@ class DestinationConformance:
         yield rig
         await rig.stop()
 
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Return when the condition holds.  Raises AssertionError saying ``what`` never came."""
+        end = asyncio.get_running_loop().time() + self.patience
+        while not condition():
+            assert asyncio.get_running_loop().time() < end, f"never came: {what}"
+            await asyncio.sleep(0.002)
+
     async def refused(
         self, rig: DestinationHarness, kind: type[ErrorT], sending: Awaitable[object]
     ) -> ErrorT:
         """Await it, and return the error.  Raises AssertionError unless it is of exactly this
         kind, with a documented code."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(2 * self.patience):
                 await sending
         except kind as caught:
             error = caught
@@ -149,7 +148,7 @@ class DestinationConformance:
             await destination.send(outbound(rig, b"round %d" % round))
             await closed(destination)
             await closed(destination)
-        await until(lambda: rig.peer.connections == 0, "every connection closed")
+        await self.until(lambda: rig.peer.connections == 0, "every connection closed")
         await before.restored()
 
     @promise("D2", "bytes arrive unchanged, of any value and size")
@@ -161,7 +160,7 @@ class DestinationConformance:
         async with opened(rig) as destination:
             for content in contents:
                 out = outbound(rig, content)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(4 * self.patience):
                     await destination.send(out)
                 same = rig.peer.received[-1].body == out.payload.body
                 assert same, f"{len(out.payload.body)} bytes arrived changed"
@@ -172,7 +171,7 @@ class DestinationConformance:
         rig.peer.script(Reply.HOLD)
         async with opened(rig) as destination:
             send = asyncio.create_task(destination.send(outbound(rig, b"held")))
-            await until(lambda: len(rig.peer.received) == 1, "the request at the peer")
+            await self.until(lambda: len(rig.peer.received) == 1, "the request at the peer")
             await asyncio.sleep(self.quiet / 3)
             assert not send.done(), "send returned before the peer replied"
             rig.peer.release()
@@ -283,12 +282,12 @@ class DestinationConformance:
         rig.peer.script(Reply.HOLD, Reply.NEVER)
         async with opened(rig) as destination:
             send = asyncio.create_task(destination.send(outbound(rig, b"cancelled")))
-            await until(lambda: len(rig.peer.received) == 1, "the request at the peer")
+            await self.until(lambda: len(rig.peer.received) == 1, "the request at the peer")
             send.cancel()
             await asyncio.wait([send], timeout=2)
             assert send.cancelled(), "send does not end with the cancellation"
             if "connections" not in rig.lacks:
-                await until(lambda: rig.peer.connections == 0, "the used connection closed")
+                await self.until(lambda: rig.peer.connections == 0, "the used connection closed")
             rig.peer.release()
             sending = deliver(destination, outbound(rig, b"next"))
             await self.refused(rig, RejectedError, sending)
