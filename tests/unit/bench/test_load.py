@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 from array import array
+from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bench.generator import percentiles, run
 from bench.messages import KINDS, adt, number_in, oru20
 from bench.project import REPOSITORY
 from bench.report import at_least, at_most, plain
+from bench.rig import SinkProcess
 from bench.sampling import attribute
 from bench.sections import order_kept
-from bench.sinks import MllpSink
+from bench.sinks import HttpSink, MllpSink, obey
 
 
 def test_messages_have_the_sizes_that_are_claimed() -> None:
@@ -103,3 +106,31 @@ def test_figures_say_whether_a_goal_was_met() -> None:
     assert at_least("rate", 2701.4, 2700, "msg/s").met is True
     assert at_most("p99", 20.1, 20, "ms").met is False
     assert plain("disk", 0.171, "ms").value == "0.17 ms"
+
+
+async def test_the_http_sink_answers_as_it_is_told() -> None:
+    sink = HttpSink()
+    port = await sink.up()
+    statuses = []
+    async with aiohttp.ClientSession() as client:
+        for mode in ("ok", "503", "400", "ok"):
+            await obey(sink, f"mode {mode}")
+            body = adt(len(statuses), 1) * 100  # more than one read
+            async with client.post(f"http://127.0.0.1:{port}/fhir", data=body) as response:
+                statuses.append(response.status)
+    await sink.down()
+    assert statuses == [200, 503, 400, 200]
+    assert list(sink.numbers) == [0, 3]
+    assert sink.refused == 2
+
+
+async def test_a_sink_process_obeys_line_by_line(tmp_path: Path) -> None:
+    async with SinkProcess("mllp") as sink:
+        port = int((await sink.command("up 0"))["port"])
+        await run(options(port, count=20))
+        assert await sink.taken() == 20
+        assert sorted(await sink.numbers(tmp_path)) == list(range(20))
+        assert await sink.command("down") == {"ok": True}
+        with pytest.raises(OSError, match="refused|Connect call failed"):
+            await run(options(port, count=1))
+        assert "error" in await sink.command("dance")
