@@ -86,6 +86,9 @@ JIS_X_0212: Final = Charset("ISO IR159", _JAPANESE)
 GBK: Final = Charset("GBK", ("gb18030",), writes="gbk")
 GB_2312: Final = Charset("GB2312", ("gb18030",), writes="gbk")
 
+# No codec reads EUC-TW here: as long as such a message is ASCII it passes, else it is refused.
+CNS_11643: Final = Charset("CNS 11643-1992", ("ascii",))
+
 _SPELLINGS: Final[dict[str, Charset]] = {
     "ASCII": ASCII,
     "USASCII": ASCII,
@@ -115,6 +118,9 @@ _SPELLINGS: Final[dict[str, Charset]] = {
     "ISOIR58": GB_2312,
     "BIG5": BIG_5,
     "CP950": BIG_5,
+    "CNS11643": CNS_11643,
+    "CNS116431992": CNS_11643,
+    "EUCTW": CNS_11643,
     "KSX1001": KS_X_1001,
     "KSC5601": KS_X_1001,
     "EUCKR": KS_X_1001,

@@ -35,7 +35,8 @@ _ROWS: Final = (
     ErrorCode(
         "CHARSET-DECODE",
         "the payload's bytes do not fit the character set it declares",
-        "let the sender declare the right one in MSH-18, or set the channel's charset",
+        "let the sender declare what it sends (MSH-18); where it declares nothing, set the "
+        "channel's charset",
     ),
     ErrorCode(
         "CHARSET-UNKNOWN",

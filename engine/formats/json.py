@@ -85,7 +85,10 @@ def write_json(value: Any, content_type: str, charset: str | None = None) -> Pay
     Raises FormatError: JSON-TREE, CHARSET-UNKNOWN, CHARSET-ENCODE.
     """
     try:
-        body = orjson.dumps(value, default=_plain)
+        try:
+            body = orjson.dumps(value, default=_plain)
+        except TypeError:
+            body = orjson.dumps(_widened(value, 0), default=_plain)
     except TypeError:
         # orjson's text may quote the value, so it goes no further.
         raise format_error("JSON-TREE", stage=Stage.MAPPING) from None
@@ -135,6 +138,19 @@ def _integer(digits: str) -> int | Decimal:
 
 def _no_constant(name: str) -> NoReturn:
     raise format_error("JSON-SYNTAX", "NaN and Infinity are not JSON")
+
+
+def _widened(value: Any, depth: int) -> Any:
+    """Integers beyond 64 bits, which orjson refuses, as Decimals."""
+    if depth > 254:  # orjson's own limit
+        raise TypeError
+    if isinstance(value, dict):
+        return {key: _widened(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_widened(one, depth + 1) for one in value]
+    if isinstance(value, int) and value.bit_length() > 63:
+        return Decimal(value)
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -107,7 +107,7 @@ def acknowledge(
     kind = _kind(version[:32], fields[9][:64], separators)
     charset_field = f"{bar * 6}{fields[18]}" if fields[18] else ""
     answer = (
-        f"MSH{bar}{fields[2]}{bar}{fields[5]}{bar}{fields[6]}{bar}{fields[3]}{bar}{fields[4]}"
+        f"MSH{bar}{separators.encoding_characters}{bar}{fields[5]}{bar}{fields[6]}{bar}{fields[3]}{bar}{fields[4]}"
         f"{bar}{_timestamp(now)}{bar}{bar}{kind}{bar}{control_id}{bar}{fields[11] or 'P'}{bar}"
         f"{version}{charset_field}{line_end}"
         f"MSA{bar}{family}{letter}{bar}{fields[10]}"
@@ -207,7 +207,6 @@ def _unreadable(body: bytes) -> tuple[list[str], Separators, Charset, str, bytes
     else:
         separators = usual
     fields = (fields + _NO_FIELDS)[:19]
-    fields[2] = separators.encoding_characters
     fields[12] = fields[12] or _DEFAULT_VERSION
     fields[18] = ""
     return fields, separators, UTF_8, "\r", b""

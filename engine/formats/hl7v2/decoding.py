@@ -65,7 +65,8 @@ def decode(body: bytes, default: str | None) -> tuple[str, Charset, bytes]:
         if body.startswith(mark):
             return charset.decode(body[len(mark) :]), charset, mark
     for start, charset in _WIDE:
-        if start in body[:64]:
+        at = body[:64].find(start)
+        if at >= 0 and at % (len(start) // 3) == 0:  # at the start of a code unit
             return charset.decode(body), charset, b""
     charset = _declared(body) or channel_charset(default)
     return charset.decode(body), charset, b""

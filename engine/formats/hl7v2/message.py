@@ -111,7 +111,7 @@ class Hl7Message:
             lines = self._split_tolerantly()
         for number, line in enumerate(lines):
             name = line[:3]
-            if line[3:4] == separator and name.isupper() and name.isalnum():
+            if line[3:4] == separator and name.isupper() and name.isalnum() and name.isascii():
                 if name in numbers:
                     numbers[name].append(number)
                 else:

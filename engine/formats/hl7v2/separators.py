@@ -38,6 +38,7 @@ class Separators:
     subcomponent: str = "&"
     truncation: str = ""
     codec: str = "utf-8"
+    encoding_characters: str = dataclasses.field(init=False)  # the text of MSH-2
     _written: dict[str, str] = dataclasses.field(init=False, repr=False, compare=False)
     _read: dict[str, str] = dataclasses.field(init=False, repr=False, compare=False)
     _special: re.Pattern[str] = dataclasses.field(init=False, repr=False, compare=False)
@@ -65,22 +66,16 @@ class Separators:
         quoted = re.escape(mark)
         known = r"[FSTREPHN]|X(?:[0-9A-Fa-f]{2})+|\.(?i:br|sp|sk|in|ti|fi|nf|ce)\s*[+-]?\d*"
         put = object.__setattr__
+        put(
+            self,
+            "encoding_characters",
+            f"{self.component}{self.repetition}{mark}{self.subcomponent}{self.truncation}",
+        )
         put(self, "_written", written)
         put(self, "_read", {"P": "#", "H": "", "N": ""} | letters)
         put(self, "_special", re.compile("[" + "".join(map(re.escape, written)) + "]"))
         put(self, "_escaped", re.compile(f"{quoted}({known}){quoted}"))
         put(self, "_switched", re.compile(f"{quoted}([CM](?:[0-9A-Fa-f]{{2}}){{2,3}}){quoted}"))
-
-    @property
-    def encoding_characters(self) -> str:
-        """The text of MSH-2."""
-        return (
-            self.component
-            + self.repetition
-            + self.escape_character
-            + self.subcomponent
-            + self.truncation
-        )
 
     def escape(self, text: str) -> str:
         """Text as it may stand in a field: no separator and no control character is left.
@@ -111,7 +106,8 @@ class Separators:
             return simple
         if sequence[0] == "X":
             try:
-                return bytes.fromhex(sequence[1:]).decode(self.codec)
+                data = bytes.fromhex(sequence[1:])
+                return data.decode("ascii" if data.isascii() else self.codec)
             except UnicodeDecodeError:
                 return match[0]
         command = _FORMATTING.fullmatch(sequence)
@@ -145,9 +141,11 @@ def _decode_run(sequence: str, run: str, codec: str, verbatim: str) -> str:
         return verbatim
     for iso_2022 in _ISO_2022:
         try:
-            return body.decode(iso_2022)
+            text = body.decode(iso_2022)
         except UnicodeDecodeError:
             continue
+        if "\x1b" not in text:
+            return text
     return verbatim
 
 
