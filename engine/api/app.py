@@ -41,7 +41,6 @@ from engine.contract import EngineError
 from engine.settings import Listen
 
 _METHODS: Final = "GET for questions, POST for orders"
-_NO_SUCH_PATH: Final = Problem(404, "P012", "there is no such path", "see docs/cli.md")
 
 
 def control_app(
@@ -60,7 +59,7 @@ def control_app(
         actor = actor_of(request)
         steps = {"start": engine.start_channel, "stop": engine.stop_channel}
         if order not in steps:
-            raise _NO_SUCH_PATH
+            raise _no_such_path()
         try:
             await steps[order](name)
         except KeyError as error:
@@ -131,7 +130,11 @@ def _of_engine(error: EngineError) -> Problem:
 def _of_http(error: HTTPException) -> Problem:
     if error.status_code == 405:
         return Problem(405, "P012", "this method is not for this path", _METHODS)
-    return _NO_SUCH_PATH
+    return _no_such_path()
+
+
+def _no_such_path() -> Problem:
+    return Problem(404, "P012", "there is no such path", "see docs/cli.md")
 
 
 def _of_defect(error: Exception) -> Problem:

@@ -1,12 +1,11 @@
-"""One engine process: the engine, its control endpoint, its signals and reloads, in one loop."""
+"""One engine process: the engine, its control endpoint and its reloads, in one loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -23,11 +22,9 @@ from engine.settings import Listen, Settings
 from engine.store import open_store
 from engine.syntax.code import Severity
 
-_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
-
 
 class EngineProcess:
-    """Runs one configuration until a signal, exchanging it on SIGHUP, by request, or when files
+    """Runs one configuration until `stop`, exchanging it after `hang_up`, by request, or when files
     change.  ``load`` reads the project again; it is called in a thread and never raises for what
     people wrote, except ConfigError for an unreadable ``.env``."""
 
@@ -44,7 +41,6 @@ class EngineProcess:
         )
         self._reloading = asyncio.Lock()
         self._hangup = asyncio.Event()
-        self._signals = 0
 
     async def run(self, *, watching: bool, started: Callable[[Listen], None]) -> None:
         """Return after the drain.  ``started`` gets the control endpoint's address once the
@@ -69,7 +65,6 @@ class EngineProcess:
                     self._log.info("engine started", control=_url(bound), version=self._version)
                     started(bound)
 
-                stack.enter_context(self._signals_taken())
                 listening = asyncio.create_task(self._listen(watching), name="reloads")
                 try:
                     await self._engine.run(running)
@@ -104,28 +99,13 @@ class EngineProcess:
     def _version(self) -> str:
         return self._engine.configuration.version
 
-    @contextlib.contextmanager
-    def _signals_taken(self) -> Any:
-        loop = asyncio.get_running_loop()
-        handlers: Mapping[signal.Signals, Callable[[], None]] = {
-            **dict.fromkeys(_STOPPING, self._stop),
-            signal.SIGHUP: self._hangup.set,
-        }
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
-        try:
-            yield
-        finally:
-            for number in handlers:
-                loop.remove_signal_handler(number)
+    def stop(self, *, fast: bool) -> None:
+        """End `run`: drain, or cut off what is being sent.  May be repeated."""
+        self._engine.request_stop(fast=fast)
 
-    def _stop(self) -> None:
-        """First: drain.  Second: cut off what is being sent.  Third: the default, which kills."""
-        self._signals += 1
-        self._engine.request_stop(fast=self._signals > 1)
-        if self._signals > 1:
-            for number in _STOPPING:
-                asyncio.get_running_loop().remove_signal_handler(number)
+    def hang_up(self) -> None:
+        """Reload soon."""
+        self._hangup.set()
 
     async def _listen(self, watching: bool) -> None:
         async with asyncio.TaskGroup() as tasks:

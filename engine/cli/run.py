@@ -38,6 +38,7 @@ def run(
 
     from engine.cli.process import EngineProcess
     from engine.cli.project import configuration_of, load_project
+    from engine.cli.signals import signals_for
     from engine.observe.logs import configure
     from engine.settings import read_environment, read_settings
 
@@ -49,7 +50,8 @@ def run(
 
     async def main() -> None:
         process = EngineProcess(settings, configuration, lambda: load_project(config))
-        await process.run(watching=watch, started=lambda bound: _greet(bound, settings))
+        with signals_for(process):
+            await process.run(watching=watch, started=lambda bound: _greet(bound, settings))
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
