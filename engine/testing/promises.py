@@ -42,6 +42,7 @@ TRAITS: Final[Mapping[str, str]] = {
     "correlates": "a reply names the request it answers",
     "nacks": "a broker can refuse a publish after taking it",
     "durable": "what a broker confirmed survives its own restart",
+    "encrypted": "what a store keeps cannot be read without its key",
     "network": "a broker is reached over a connection that can be cut",
 }
 """What a harness may declare that its protocol lacks, each with a reason."""
@@ -116,7 +117,7 @@ class Footprint:
             descriptors = len(os.listdir("/proc/self/fd"))
         return cls(len(asyncio.all_tasks()), descriptors)
 
-    async def restored(self, *, within: float = 2.0) -> None:
+    async def restored(self, *, within: float) -> None:
         """Return when nothing more is left than there was.  Raises AssertionError."""
         now = self.now()
         try:
