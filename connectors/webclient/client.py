@@ -105,10 +105,8 @@ class HttpClient:
         """
         if self._slots is not None:
             return False
-        if self._settings.tls is not None:
-            self._context = self._services.tls(self._settings.tls, server=False)
-        elif self._secure:
-            self._context = ssl.create_default_context()
+        if self._secure:
+            self._context = self._services.tls(self._settings.tls or {}, server=False)
         self._slots = asyncio.Semaphore(self._settings.max_in_flight)
         return True
 
