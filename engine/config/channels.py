@@ -35,7 +35,7 @@ from engine.config.validation import validate
 from engine.config.versions import content_version
 from engine.contract import ConnectorSpec, Format, Limits, Role
 from engine.formats import FORMATS
-from engine.mapping import Expression, compile_expression
+from engine.mapping import Expression, Function, compile_expression
 from engine.syntax import Diagnostics, Node, Position, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
@@ -55,6 +55,7 @@ class Surroundings:
     connectors: Mapping[str, ConnectorSpec]
     tls: TlsProfiles
     references: References
+    functions: Mapping[str, Function]
     diagnostics: Diagnostics
 
 
@@ -221,7 +222,7 @@ class _Compiler:
         if keys.index is None:
             for name, text in DEFAULT_INDEX.get(format, {}).items():
                 scalar = Scalar(text, True, Position(self._file.path, 1, 1))
-                compiled = compile_expression(scalar, format=format, diagnostics=self._diagnostics)
+                compiled = self._expression(scalar, format)
                 if compiled is not None:
                     index[name] = compiled
         else:
@@ -253,7 +254,12 @@ class _Compiler:
     def _expression(self, node: Node, format: str) -> Expression | None:
         if not isinstance(node, Scalar):
             return None
-        return compile_expression(node, format=format, diagnostics=self._diagnostics)
+        return compile_expression(
+            node,
+            format=format,
+            diagnostics=self._diagnostics,
+            functions=self._around.functions,
+        )
 
     def _outbound(self, channel: Channel, keys: OutboundKeys) -> Channel:
         ordering = Ordering()

@@ -17,25 +17,34 @@ from engine.config.routes import Known, compile_routes
 from engine.config.tls import TlsProfiles
 from engine.config.versions import content_version
 from engine.contract import ConnectorSpec
-from engine.mapping import CompiledMapping
-from engine.syntax import Diagnostic, Diagnostics, read_yaml
+from engine.mapping import BUILT_IN, CompiledMapping, Function, find_functions
+from engine.syntax import Diagnostic, Diagnostics, Position, read_yaml
 
 
 def load(
-    root: Path, *, connectors: Mapping[str, ConnectorSpec], environ: Mapping[str, str]
+    root: Path,
+    *,
+    connectors: Mapping[str, ConnectorSpec],
+    environ: Mapping[str, str],
+    functions: Mapping[str, Function] | None = None,
 ) -> Loaded:
     """Read, check and compile the project below ``root``.
 
     Never raises for bad input: everything that is wrong is in the diagnostics, in the order of
-    files and lines, and with one error there is no configuration.
+    files and lines, and with one error there is no configuration.  Without ``functions``, those
+    of the installed packages are used.
     """
     diagnostics = Diagnostics()
+    if functions is None:
+        functions, problems = find_functions()
+        for problem in problems:
+            diagnostics.add("C128", Position("<functions>", 1, 1), problem)
     files = read_files(root, diagnostics)
     references = References(environ, root, diagnostics)
     tls = TlsProfiles(files.tls, diagnostics, references)
-    around = Surroundings(connectors, tls, references, diagnostics)
+    around = Surroundings(connectors, tls, references, functions, diagnostics)
     channels = _channels(files, around)
-    mappings, wrong_mappings = compile_mappings(files.mappings, diagnostics)
+    mappings, wrong_mappings = compile_mappings(files.mappings, functions, diagnostics)
     routes: tuple[Route, ...] = ()
     if files.routes is not None:
         right = {one.channel.name: one.channel for one in channels}
@@ -45,12 +54,13 @@ def load(
             mappings=mappings,
             wrong_mappings=wrong_mappings | files.unreadable_mappings,
             references=references,
+            functions=functions,
             diagnostics=diagnostics,
         )
         routes = compile_routes(files.routes, known)
         places = {file.name: file.start for file in files.mappings}
         check_project(channels, routes, mappings, places, diagnostics)
-    by_name = resolve_ordering(channels, routes, diagnostics)
+    by_name = resolve_ordering(channels, routes, functions, diagnostics)
     found = without_allowed(diagnostics.items, files.sources)
     configuration = None
     if not diagnostics.has_errors:
@@ -78,7 +88,7 @@ def check_channel(
     if node is not None:
         references = References(environ, Path(), diagnostics)
         tls = TlsProfiles(None, diagnostics, references)
-        around = Surroundings(connectors, tls, references, diagnostics)
+        around = Surroundings(connectors, tls, references, BUILT_IN, diagnostics)
         compile_channel(File(name, path, node), around)
     elsewhere = {"C111", "C112", "C125"}
     return tuple(one for one in diagnostics.items if one.code not in elsewhere)

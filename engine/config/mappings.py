@@ -2,12 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from engine.config.files import File
-from engine.mapping import CompiledMapping
+from engine.config.versions import content_version
+from engine.mapping import (
+    CompiledMapping,
+    Function,
+    MapFile,
+    check_library,
+    compile_mapping,
+    read_map_file,
+)
 from engine.syntax import Diagnostics
+from engine.syntax import Mapping as MappingNode
 
 
-def compile_mappings(files: Iterable[File], diagnostics: Diagnostics) -> dict[str, CompiledMapping]:
-    raise NotImplementedError
+def compile_mappings(
+    files: Iterable[File], functions: Mapping[str, Function], diagnostics: Diagnostics
+) -> tuple[dict[str, CompiledMapping], frozenset[str]]:
+    """The mappings that are right, by name, and the names of those that are not.
+
+    A file without ``out:`` is only imported: its maps and tables are checked, and it is in
+    neither.
+    """
+    library = _ProjectLibrary({file.name: file for file in files}, functions)
+    compiled: dict[str, CompiledMapping] = {}
+    wrong: set[str] = set()
+    for file in library.files.values():
+        if isinstance(file.node, MappingNode) and "out" not in file.node:
+            check_library(file.node, diagnostics=diagnostics, library=library, name=file.name)
+            continue
+        mapping = compile_mapping(
+            file.node, diagnostics=diagnostics, library=library, name=file.name
+        )
+        if mapping is None:
+            wrong.add(file.name)
+        else:
+            compiled[file.name] = mapping
+    return compiled, frozenset(wrong)
+
+
+class _ProjectLibrary:
+    """`engine.mapping.Library` over files that are read already."""
+
+    def __init__(self, files: Mapping[str, File], functions: Mapping[str, Function]) -> None:
+        self.files = files
+        self.functions = functions
+        self._read: dict[str, tuple[MapFile | None, Diagnostics]] = {}
+
+    def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
+        file = self.files.get(name)
+        if file is None:
+            return None
+        if name not in self._read:
+            problems = Diagnostics()
+            found = read_map_file(file.node, name, problems, library=True)
+            self._read[name] = (found, problems)
+        found, problems = self._read[name]
+        diagnostics.extend(problems)
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.files)
+
+    def digest(self, name: str) -> str:
+        return content_version(self.files[name].node)

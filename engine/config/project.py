@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from engine.config.channel_file import INDEX_NAME
 from engine.config.files import File
 from engine.config.model import Channel, Route
-from engine.mapping import CompiledMapping, compile_expression
+from engine.mapping import CompiledMapping, Function, compile_expression
 from engine.syntax import Diagnostics, Node, Position, Scalar
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
@@ -42,7 +42,10 @@ class ChannelFile:
 
 
 def resolve_ordering(
-    channels: Iterable[ChannelFile], routes: Iterable[Route], diagnostics: Diagnostics
+    channels: Iterable[ChannelFile],
+    routes: Iterable[Route],
+    functions: Mapping[str, Function],
+    diagnostics: Diagnostics,
 ) -> dict[str, Channel]:
     """All channels by name; a keyed ordering's key is now an index key that every origin has, or a
     compiled path."""
@@ -57,11 +60,16 @@ def resolve_ordering(
         channel = one.channel
         if channel.ordering.kind == "keyed":
             sources = origins.get(channel.name, {}).values()
-            by_name[channel.name] = _with_key(one, tuple(sources), diagnostics)
+            by_name[channel.name] = _with_key(one, tuple(sources), functions, diagnostics)
     return by_name
 
 
-def _with_key(one: ChannelFile, sources: tuple[Channel, ...], diagnostics: Diagnostics) -> Channel:
+def _with_key(
+    one: ChannelFile,
+    sources: tuple[Channel, ...],
+    functions: Mapping[str, Function],
+    diagnostics: Diagnostics,
+) -> Channel:
     channel, place = one.channel, one.at("ordering", "key")
     key = channel.ordering.key or ""
     if not sources or not isinstance(place, Scalar):
@@ -85,7 +93,9 @@ def _with_key(one: ChannelFile, sources: tuple[Channel, ...], diagnostics: Diagn
             help="name an index key that every inbound channel has",
         )
         return channel
-    expression = compile_expression(place, format=formats[0], diagnostics=diagnostics)
+    expression = compile_expression(
+        place, format=formats[0], diagnostics=diagnostics, functions=functions
+    )
     return replace(channel, ordering=replace(channel.ordering, key=None, key_expression=expression))
 
 

@@ -17,7 +17,8 @@ from engine.config.route_file import (
 )
 from engine.config.validation import validate
 from engine.config.versions import content_version
-from engine.mapping import CompiledMapping, Expression, compile_expression
+from engine.mapping import CompiledMapping, Expression, Function, compile_expression
+from engine.mapping.program import converted
 from engine.syntax import Diagnostics, Node, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
@@ -34,6 +35,7 @@ class Known:
     mappings: Mapping[str, CompiledMapping]
     wrong_mappings: frozenset[str]
     references: References
+    functions: Mapping[str, Function]
     diagnostics: Diagnostics
 
 
@@ -175,7 +177,12 @@ class _RouteCompiler:
     def _condition(self, node: Node | None, format: str | None) -> Expression | None:
         if not isinstance(node, Scalar) or format is None:
             return None
-        return compile_expression(node, format=format, diagnostics=self._diagnostics)
+        return compile_expression(
+            node,
+            format=format,
+            diagnostics=self._diagnostics,
+            functions=self._known.functions,
+        )
 
     def _targets(
         self, root: MappingNode, keys: RouteKeys, format: str | None
@@ -263,8 +270,11 @@ class _RouteCompiler:
                 key = item.key("params") or item
                 self._diagnostics.at("C207", key, "params: needs a mapping:")
             return
-        for key, _ in node.entries if isinstance(node, MappingNode) else ():
-            if key.text not in mapping.params:
+        for key, value in node.entries if isinstance(node, MappingNode) else ():
+            kind = mapping.params.get(key.text)
+            if kind is not None and converted(given.get(key.text), kind) is None:
+                self._diagnostics.at("C103", value, f"the mapping wants a {kind} here")
+            if kind is None:
                 self._diagnostics.at(
                     "C207",
                     key,

@@ -129,6 +129,13 @@ ROWS: tuple[Code, ...] = (
         "Neither is used, since it would be chance which one won. Remove one of the packages.",
     ),
     Code(
+        "C128",
+        _W,
+        "a package of functions cannot be used",
+        "Its functions are left out, so mappings that call them do not compile. Mend or remove the "
+        "package.",
+    ),
+    Code(
         "C130",
         _E,
         "two channels listen on one port",
