@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from engine.contract import ConnectorSpec, ErrorCode, Role
+    from engine.mapping import Function
     from engine.syntax.code import Code
 
 
@@ -36,7 +37,7 @@ def _explained(what: str) -> Iterator[str]:
     if what in connectors:
         yield connector_text(connectors[what])
     if what in _functions():
-        yield _functions()[what]
+        yield function_text(_functions()[what])
     if what.upper() in codes:
         yield _code_text(codes[what.upper()])
     if what.upper() in errors:
@@ -49,8 +50,8 @@ def _everything() -> None:
 
     rows = [("connector", name, spec.summary) for name, spec in sorted(_connectors().items())]
     rows += [
-        ("function", name, text.split("\n\n", 1)[-1].split("\n", 1)[0])
-        for name, text in sorted(_functions().items())
+        ("function", function.signature, function.doc.split("\n", 1)[0])
+        for _, function in sorted(_functions().items())
     ]
     rows += [("code", code, row.title) for code, row in sorted(_codes().items())]
     rows += [("code", code, row.meaning) for code, row in sorted(_error_codes().items())]
@@ -103,6 +104,14 @@ def _error_codes() -> dict[str, ErrorCode]:
     return {error.code: error for spec in _connectors().values() for error in spec.errors}
 
 
-def _functions() -> dict[str, str]:
-    """Functions of the mapping language, by name, with their description."""
-    return {}
+def _functions() -> dict[str, Function]:
+    from engine.mapping import find_functions
+
+    return dict(find_functions()[0])
+
+
+def function_text(function: Function) -> str:
+    """Signature, docstring, and the examples that the tests execute."""
+    lines = [f"{function.signature} → {function.returns}", "", function.doc, ""]
+    lines += [f"  = {call}    gives {result!r}" for call, result in function.examples]
+    return "\n".join(lines)

@@ -14,12 +14,16 @@ from engine.cli.check import check
 from engine.cli.create import create
 from engine.cli.describe import describe
 from engine.cli.failures import Reporting
+from engine.cli.lint import lint
+from engine.cli.map import map_
 from engine.cli.messages import messages
 from engine.cli.replay import cancel, replay
+from engine.cli.route import route
 from engine.cli.run import run
 from engine.cli.schema import schema
 from engine.cli.send import send
 from engine.cli.status import status
+from engine.cli.test import test
 
 _HELP: Final = (
     "Carebus: a hospital integration engine, configured in YAML.\n\n"
@@ -45,6 +49,10 @@ app.add_typer(messages, name="messages", rich_help_panel=_RUNNING)
 app.command("replay", rich_help_panel=_RUNNING)(replay)
 app.command("cancel", rich_help_panel=_RUNNING)(cancel)
 app.command("send", rich_help_panel=_RUNNING)(send)
+app.command("lint", rich_help_panel=_PROJECT)(lint)
+app.command("test", rich_help_panel=_PROJECT)(test)
+app.command("map", rich_help_panel=_PROJECT)(map_)
+app.command("route", rich_help_panel=_PROJECT)(route)
 app.command("check", rich_help_panel=_PROJECT)(check)
 app.command("list", rich_help_panel=_PROJECT)(list_)
 app.command("create", rich_help_panel=_PROJECT)(create)

@@ -1,0 +1,110 @@
+"""``carebus map``: one mapping on one message."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.output import print_table
+from engine.cli.project import PROJECT, Project
+
+if TYPE_CHECKING:
+    from engine.config.model import Configuration
+    from engine.contract import Payload
+    from engine.mapping import CompiledMapping
+
+
+def map_(
+    mapping: Annotated[str, typer.Argument(help="A mapping of the project: adt-to-fhir.")],
+    file: Annotated[Path, typer.Argument(help="A message; - is standard input.")],
+    config: Project = PROJECT,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show where each value of the output came from.")
+    ] = False,
+    params: Annotated[
+        list[str] | None, typer.Option(help="A parameter of the mapping: name=value.")
+    ] = None,
+    charset: Annotated[
+        str | None, typer.Option(help="Of a message that does not declare one.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that would be sent.")] = False,
+) -> None:
+    """Map one message and print the result; nothing is sent or stored.
+
+    Exit code 1 when the message cannot be read or mapped; the error names the mapping's line.
+    """
+    from engine.cli.project import configuration_of
+    from engine.cli.try_out import context_of, parse, read_payload
+
+    compiled = mapping_of(configuration_of(config), mapping)
+    document = parse(read_payload(file, compiled.source_format), compiled.source_format, charset)
+    context = context_of(**_params(compiled, params or []))
+    if explain:
+        from engine.mapping.explain import explain as explained
+
+        _show_explained(explained(compiled, document, context))
+        return
+    payload = compiled.render(document, context)
+    if raw:
+        sys.stdout.buffer.write(payload.body)
+    else:
+        typer.echo(pretty(payload))
+
+
+def mapping_of(configuration: Configuration, name: str) -> CompiledMapping:
+    """By its name or its file's; raises typer.BadParameter, with the nearest name."""
+    from engine.syntax.nearest import nearest
+
+    known = configuration.mappings
+    wanted = name.removeprefix("mappings/").removesuffix(".yaml")
+    if wanted in known:
+        return known[wanted]
+    near = nearest(wanted, known)
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
+    raise typer.BadParameter(f"there is no mapping '{name}'; {hint}")
+
+
+def pretty(payload: Payload) -> str:
+    """The payload for a person: JSON indented, HL7 v2 a segment a line."""
+    import json
+    import re
+
+    text = payload.body.decode(payload.charset or "utf-8", "replace")
+    if "json" in payload.content_type:
+        # Numbers travel as marked texts, since a float would lose their digits (1.50, 1e3).
+        value = json.loads(text, parse_float=lambda digits: f"\0{digits}\0")
+        indented = json.dumps(value, indent=2, ensure_ascii=False)
+        return re.sub(r'"\\u0000([^"\\]*)\\u0000"', r"\1", indented)
+    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+
+
+def _params(compiled: CompiledMapping, given: list[str]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise typer.BadParameter("write name=value", param_hint="--params")
+        params[name] = value
+    problems = compiled.wrong_params(params)
+    if problems:
+        raise typer.BadParameter("; ".join(problems), param_hint="--params")
+    return params
+
+
+def _show_explained(lines: Any) -> None:
+    print_table(
+        ("output", "value", "from", "read", "rule"),
+        [
+            (
+                one.target,
+                one.after,
+                ", ".join(one.sources),
+                ", ".join(one.before),
+                str(one.position),
+            )
+            for one in lines
+        ],
+    )
