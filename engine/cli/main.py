@@ -13,6 +13,7 @@ from engine.cli.catalogue import list_
 from engine.cli.check import check
 from engine.cli.create import create
 from engine.cli.describe import describe
+from engine.cli.examples import run_examples
 from engine.cli.failures import Reporting
 from engine.cli.lint import lint
 from engine.cli.map import map_
@@ -23,7 +24,6 @@ from engine.cli.run import run
 from engine.cli.schema import schema
 from engine.cli.send import send
 from engine.cli.status import status
-from engine.cli.test import test
 
 _HELP: Final = (
     "Carebus: a hospital integration engine, configured in YAML.\n\n"
@@ -50,7 +50,7 @@ app.command("replay", rich_help_panel=_RUNNING)(replay)
 app.command("cancel", rich_help_panel=_RUNNING)(cancel)
 app.command("send", rich_help_panel=_RUNNING)(send)
 app.command("lint", rich_help_panel=_PROJECT)(lint)
-app.command("test", rich_help_panel=_PROJECT)(test)
+app.command("test", rich_help_panel=_PROJECT)(run_examples)
 app.command("map", rich_help_panel=_PROJECT)(map_)
 app.command("route", rich_help_panel=_PROJECT)(route)
 app.command("check", rich_help_panel=_PROJECT)(check)

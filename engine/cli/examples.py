@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.config.model import Configuration
 
 
-def test(
+def run_examples(
     config: Project = PROJECT,
     only: Annotated[
         str, typer.Option("-k", help="Only cases whose 'mapping: name' holds this text.")
