@@ -149,7 +149,7 @@ class DestinationConformance:
             await closed(destination)
             await closed(destination)
         await self.until(lambda: rig.peer.connections == 0, "every connection closed")
-        await before.restored()
+        await before.restored(within=self.patience)
 
     @promise("D2", "bytes arrive unchanged, of any value and size")
     async def test_d02_bytes_unchanged(self, rig: DestinationHarness) -> None:

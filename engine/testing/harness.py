@@ -41,7 +41,7 @@ class SourcePeer(Protocol):
         """
 
     async def leave(self) -> None:
-        """Break off at once."""
+        """Break off at once; nothing happens the second time."""
 
 
 class SourceHarness(Protocol):
@@ -53,7 +53,9 @@ class SourceHarness(Protocol):
     tls: TlsContexts | None  # how `tls:` settings become contexts
 
     async def start(self) -> None: ...
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Also every peer leaves that is still there after a check that failed."""
+
     def create(self, services: Services) -> Source: ...
     def body(self, content: bytes) -> bytes:
         """A message the protocol can carry that holds this content, as ``accept`` shall get it."""

@@ -72,6 +72,8 @@ class TcpPeer:
         return outcome
 
     async def leave(self) -> None:
+        if self._socket.fileno() < 0:
+            return
         # Linger 0: the other side sees a reset, as from a machine that was switched off.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()

@@ -167,7 +167,7 @@ class SourceConformance:
             await self.works(rig, live, b"round %d" % round)
             await live.stop()
             await closed(source)
-        await before.restored()
+        await before.restored(within=self.patience)
 
     @promise("S2", "bytes arrive unchanged, of any value and size")
     async def test_s02_bytes_unchanged(self, rig: SourceHarness) -> None:
@@ -290,7 +290,7 @@ class SourceConformance:
             answer = await answer_or_nothing(peer, self.quiet)
             assert answer is not Outcome.ACCEPTED, "a positive answer was sent while stopping"
             await peer.leave()
-        await before.restored()
+        await before.restored(within=self.patience)
 
     @promise("S8", "the peer leaves before the answer: still offered once", needs=("connections",))
     async def test_s08_peer_leaves(self, rig: SourceHarness) -> None:
@@ -322,8 +322,8 @@ class SourceConformance:
                 assert not positive, f"malformed input {number} got a positive answer"
                 offered = len(live.accept.received) - number
                 assert offered == 0, f"malformed input {number} was offered as a message"
-                await self.works(rig, live, b"after malformed %d" % number)
                 await peer.leave()
+                await self.works(rig, live, b"after malformed %d" % number)
             assert not live.task.done(), "malformed input ended the source"
 
     @promise("S10", "many connects without a byte leave nothing behind", needs=("connections",))
@@ -335,7 +335,7 @@ class SourceConformance:
                 peers = [await rig.connect() for _ in range(20)]
                 for peer in peers:
                     await peer.leave()
-            await before.restored()
+            await before.restored(within=self.patience)
             await self.works(rig, live, b"after")
             assert not live.task.done(), "silent connects ended the source"
 
@@ -350,11 +350,11 @@ class SourceConformance:
                 try:
                     async with asyncio.timeout(4 * self.patience):
                         await peer.pour(self.oversize)
-                    answer = await answer_or_nothing(peer, 1.0)
+                        answer = None if "answers" in rig.lacks else await peer.answer()
                 except Gone:
                     answer = None
                 except TimeoutError:
-                    raise AssertionError("the oversize peer hangs") from None
+                    raise AssertionError("oversize input is not refused: its peer hangs") from None
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()

@@ -82,10 +82,13 @@ class MllpSourceHarness:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
+        self.peers: list[TcpPeer] = []
 
     async def start(self) -> None: ...
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        for peer in self.peers:
+            await peer.leave()
 
     def create(self, services: Services) -> Source:
         settings = MllpListenerSettings(host="127.0.0.1", port=self.port, **self.settings)
@@ -103,7 +106,9 @@ class MllpSourceHarness:
         return (b"GET / HTTP/1.1\r\n\r\n", b"\x1c\r", b"\x0bMSH|^~\\&|never ended", b"x" * 20000)
 
     async def connect(self) -> TcpPeer:
-        return await dial("127.0.0.1", self.port, MllpClient())
+        peer = await dial("127.0.0.1", self.port, MllpClient())
+        self.peers.append(peer)
+        return peer
 
 
 class MllpDestinationHarness:
