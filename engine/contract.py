@@ -397,7 +397,7 @@ class Envelope:
     route: str = ""
     target: str = ""
     attempt: int = 1  # the number the next send will have
-    not_before: datetime | None = None  # a retry that was waiting when the engine stopped
+    not_before: datetime | None = None  # a retry that was waiting when the engine stopped: obey it
     possible_duplicate: bool = False
     redelivered: bool = False  # handed out before and not settled
 
@@ -705,9 +705,6 @@ class MessageStore(Component, Protocol):
     ) -> int:
         """Delete one small batch of finished messages received by ``channel`` (None: by any), or
         only their content; returns how many."""
-
-    async def free_bytes(self) -> int | None:
-        """Room on the store's disk; None when the store cannot know."""
 
 
 # --- documents, mappings --------------------------------------------------------------------

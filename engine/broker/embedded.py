@@ -96,8 +96,10 @@ class EmbeddedBroker:
 
 
 class _Queue:
-    """Envelopes of one lane.  ``ready`` is in order; ``delayed`` is a heap by time, used by
-    unordered queues only, since in an ordered one a delayed head holds back all behind it."""
+    """Envelopes of one lane.  ``ready`` is in order, each with the time before which it is not
+    handed out (None: at once).  ``delayed`` is a heap by time, for unordered queues only: in an
+    ordered one a delayed head holds back all behind it, and what is published as not due yet is
+    handed out, since its worker waits with it where a person can reach it."""
 
     __slots__ = (
         "_now",
@@ -114,7 +116,7 @@ class _Queue:
     def __init__(self, spec: QueueSpec, now: Callable[[], datetime]) -> None:
         self.spec = spec
         self._now = now
-        self.ready: deque[Envelope] = deque()
+        self.ready: deque[tuple[datetime | None, Envelope]] = deque()
         self.delayed: list[tuple[datetime, int, Envelope]] = []
         self._tick = itertools.count()
         self.leased = 0
@@ -137,33 +139,31 @@ class _Queue:
             if envelope.not_before is not None and not self.spec.ordered:
                 heapq.heappush(self.delayed, (envelope.not_before, next(self._tick), envelope))
             else:
-                self.ready.append(envelope)
+                self.ready.append((None, envelope))
         self.wake(len(envelopes))
 
     def take(self) -> tuple[Envelope | None, float | None]:
         """The next envelope that is due, or how many seconds until one may be (None: unknown)."""
         while self.delayed and self.delayed[0][0] <= self._now():
-            self.ready.append(heapq.heappop(self.delayed)[2])
+            self.ready.append((None, heapq.heappop(self.delayed)[2]))
         if self.ready:
-            head = self.ready[0]
-            if head.not_before is None:
-                return self.ready.popleft(), None
-            wait = (head.not_before - self._now()).total_seconds()
-            if wait <= 0:
-                return self.ready.popleft(), None
-            return None, wait
+            due, envelope = self.ready[0]
+            wait = 0.0 if due is None else (due - self._now()).total_seconds()
+            if wait > 0:
+                return None, wait
+            self.ready.popleft()
+            return envelope, None
         if self.delayed:
             return None, max(0.0, (self.delayed[0][0] - self._now()).total_seconds())
         return None, None
 
     def give_back(self, envelope: Envelope, after: timedelta | None) -> None:
         """To the head of the queue, or aside until ``after`` where order has no meaning."""
-        not_before = None if after is None else self._now() + after
-        envelope = replace(envelope, not_before=not_before)
-        if not_before is None or self.spec.ordered:
-            self.ready.appendleft(envelope)
+        due = None if after is None else self._now() + after
+        if due is None or self.spec.ordered:
+            self.ready.appendleft((due, envelope))
         else:
-            heapq.heappush(self.delayed, (not_before, next(self._tick), envelope))
+            heapq.heappush(self.delayed, (due, next(self._tick), envelope))
         self.wake(1)
 
     def wake(self, count: int) -> None:
@@ -174,7 +174,7 @@ class _Queue:
                 count -= 1
 
     def stats(self) -> QueueStats:
-        late = sum(1 for envelope in self.ready if envelope.not_before is not None)
+        late = sum(1 for due, _ in self.ready if due is not None)
         return QueueStats(
             ready=len(self.ready) - late,
             leased=self.leased,
@@ -263,6 +263,8 @@ class _Lease:
         again = replace(
             self.envelope,
             attempt=self.envelope.attempt + 1,
+            not_before=None,
+            redelivered=True,
             possible_duplicate=self.envelope.possible_duplicate or possible_duplicate,
         )
         self._consumer.queue.give_back(again, after)

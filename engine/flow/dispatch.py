@@ -138,8 +138,10 @@ class Worker:
             envelope.attempt,
             envelope.possible_duplicate,
         )
-        if envelope.redelivered:
+        if envelope.redelivered or envelope.not_before is not None:
             lanes.decided.add(envelope.delivery)
+        if envelope.not_before is not None:
+            await lanes.decisions.wait(envelope.delivery, envelope.not_before - datetime.now(UTC))
         while turn is not None:
             if not lanes.connection.is_open:
                 await lanes.connection.ready()
@@ -164,46 +166,41 @@ class Worker:
             return None
         if not lanes.connection.is_open or lanes.decisions.pending(turn.delivery):
             return turn  # while this was prepared, the peer went away or a person decided
-        lanes.sending.add(turn.delivery)
-        lanes.connection.begin()
-        try:
-            delivered = await lanes.destination.send(
-                Outbound(message, payload, turn.attempt, turn.possible_duplicate)
-            )
-        except NotConnected as error:
-            lanes.connection.lost(error.info)
-            lanes.counts.last_error = error.info
+        answer = await self._send(
+            turn, Outbound(message, payload, turn.attempt, turn.possible_duplicate)
+        )
+        if isinstance(answer, NotConnected):
+            lanes.connection.lost(answer.info)
+            lanes.counts.last_error = answer.info
             if self._marks and not await self._mark(turn, lease, 0):
                 return None
             return turn
+        lanes.connection.answered()
+        if isinstance(answer, EngineError):
+            return await self._failed(turn, lease, answer)
+        event = turn.event(State.SENT, reply=answer.reply, remote_id=answer.remote_id)
+        lanes.recorder.add(event, lease, self._lane)
+        return None
+
+    async def _send(self, turn: _Try, outbound: Outbound) -> Delivered | EngineError:
+        """Offer it to the peer once; how that ended, as a value."""
+        lanes = self._lanes
+        lanes.sending.add(turn.delivery)
+        lanes.connection.begin()
+        try:
+            return await lanes.destination.send(outbound)
         except EngineError as error:
-            lanes.connection.answered()
-            return await self._failed(turn, lease, error)
+            return error
         except Exception as error:  # supervised boundary: a connector's defect, outcome unknown
             lanes.log.exception("sending failed by a defect", error_type=type(error).__name__)
-            unknown = UncertainError(defect(error, Stage.SENDING))
-            return await self._failed(turn, lease, unknown)
+            return UncertainError(defect(error, Stage.SENDING))
         except BaseException:
             # Cut off by a stop: the peer may have it.  Recorded by who stops us.
-            lanes.cut.append(
-                replace(turn, possible_duplicate=True).event(
-                    State.UNCERTAIN, error=_INTERRUPTED, actor="engine"
-                )
-            )
+            lanes.cut.append(turn.event(State.UNCERTAIN, error=_INTERRUPTED))
             raise
         finally:
             lanes.connection.end()
             lanes.sending.discard(turn.delivery)
-        lanes.connection.answered()
-        self._sent(turn, lease, delivered)
-        return None
-
-    def _sent(self, turn: _Try, lease: Lease, delivered: Delivered) -> None:
-        self._lanes.recorder.add(
-            turn.event(State.SENT, reply=delivered.reply, remote_id=delivered.remote_id),
-            lease,
-            self._lane,
-        )
 
     async def _mark(self, turn: _Try, lease: Lease, attempt: int) -> bool:
         """Set (or with 0 take away) the attempt mark; False when the delivery is finished."""
@@ -299,14 +296,8 @@ class Worker:
         self, turn: _Try, lease: Lease, error: ErrorInfo, wait: timedelta, uncertain: bool
     ) -> _Try | None:
         lanes = self._lanes
-        if uncertain and not await self._record(turn.event(State.UNCERTAIN, error=error)):
-            await self._release(turn, lease)
-            return None
-        due = datetime.now(UTC) + wait
-        duplicate = turn.possible_duplicate or uncertain
-        event = replace(turn, possible_duplicate=duplicate, payload=None).event(
-            State.RETRYING, error=error, next_at=due
-        )
+        state = State.UNCERTAIN if uncertain else State.RETRYING
+        event = turn.event(state, error=error, next_at=datetime.now(UTC) + wait)
         if not await self._record(event):
             await self._release(turn, lease)
             return None
@@ -314,9 +305,9 @@ class Worker:
         if not self._ordered:
             await lease.retry(wait, possible_duplicate=uncertain)
             return None
-        if await lanes.decisions.wait(turn.delivery, wait):
-            lanes.decided.add(turn.delivery)
-        return replace(turn, attempt=turn.attempt + 1, possible_duplicate=duplicate)
+        await lanes.decisions.wait(turn.delivery, wait)
+        lanes.decided.add(turn.delivery)
+        return replace(turn, possible_duplicate=turn.possible_duplicate or uncertain)
 
     async def _hold(self, turn: _Try, lease: Lease, error: ErrorInfo) -> _Try | None:
         lanes = self._lanes
@@ -345,7 +336,8 @@ class Worker:
         return turn
 
     async def _as_decided(self, turn: _Try, lease: Lease) -> _Try | None:
-        """What the store says of a delivery that a person touched, or that came before."""
+        """Go by what the store says: of a delivery that waited, that a person touched, or that
+        was in other hands before."""
         lanes = self._lanes
         await lanes.decisions.taken(turn.delivery)
         lanes.decided.discard(turn.delivery)
@@ -353,13 +345,20 @@ class Worker:
         if entry is None:
             await self._release(turn, lease)
             return None
-        if entry.state is State.UNCERTAIN:
+        uncertain = entry.state is State.UNCERTAIN
+        if uncertain and self._marks:
             return await self._until_decided(turn, lease, _HELD)
-        return replace(
-            turn,
-            attempt=entry.attempt + 1,
-            possible_duplicate=turn.possible_duplicate or entry.possible_duplicate,
+        turn = _Try(
+            turn.delivery,
+            turn.message_id,
+            entry.attempt + 1,
+            turn.possible_duplicate or entry.possible_duplicate or uncertain,
         )
+        queued = replace(turn, attempt=entry.attempt).event(State.QUEUED)
+        if entry.state is State.QUEUED or await self._record(queued):
+            return turn
+        await self._release(turn, lease)
+        return None
 
     async def _record(self, event: Event) -> bool:
         lanes = self._lanes

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.config.model import Configuration
-from engine.contract import Backlog, ChannelName, ErrorInfo, MessageStore, StoreError
+from engine.contract import Backlog, ChannelName, ErrorInfo, MessageStore, State, StoreError
 from engine.flow.pressure import PressureLimits, refusal
 
 SECOND = 1.0
@@ -52,9 +52,11 @@ class Housekeeping:
 
     async def measure(self) -> None:
         """Look at the backlog and the disk once, and decide whether messages are taken."""
-        self.backlog = await self._store.backlog()
-        waiting = sum(row.count for row in self.backlog)
-        refused = refusal(self._limits, waiting=waiting, free=await self._store.free_bytes())
+        backlog = await self._store.backlog()
+        room = await self._store.room()
+        self.backlog = backlog
+        waiting = sum(row.count for row in backlog if row.state is not State.DEAD)
+        refused = refusal(self._limits, waiting=waiting, free=room.bytes_free)
         if refused is not None and self.refused is None:
             self._log.error("refusing new messages", code=refused.code, summary=refused.summary)
         elif refused is None and self.refused is not None:

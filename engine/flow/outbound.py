@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from engine.config.model import Channel
@@ -90,20 +91,21 @@ class OutboundChannel:
         await lanes.broker.declare(self.relay.queues())
         ordering = self.channel.ordering
         workers = ordering.concurrency if ordering.kind == "none" else 1
-        recording = asyncio.create_task(self._recorder.run())
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.connection.run())
-                tasks.create_task(self.relay.run())
-                for lane in self.relay.lanes:
-                    for _ in range(workers):
-                        tasks.create_task(Worker(lanes, lane).run())
-        finally:
-            await self._recorder.drained()
-            recording.cancel()
-            await asyncio.gather(recording, return_exceptions=True)
-            for event in lanes.cut:
-                await durable(lambda event=event: lanes.store.record(event), lanes.log)  # type: ignore[misc]
+        async with asyncio.TaskGroup() as outer:
+            # The recorder outlives the workers: what they learnt becomes durable.
+            recording = outer.create_task(self._recorder.run())
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self.connection.run())
+                    tasks.create_task(self.relay.run())
+                    for lane in self.relay.lanes:
+                        for _ in range(workers):
+                            tasks.create_task(Worker(lanes, lane).run())
+            finally:
+                await self._recorder.drained()
+                recording.cancel()
+                for event in lanes.cut:
+                    await durable(partial(lanes.store.record, event), lanes.log)
 
     @property
     def blocked(self) -> bool:

@@ -38,9 +38,10 @@ STORE_RETRY_SECONDS = 1.0
 class Lane:
     """One queue of the broker and what the relay knows of it.
 
-    ``cursor``: every unfinished delivery up to this id is in the window.  ``behind``: some are only
-    in the store.  ``fresh``: committed, in the window, not yet published.  ``arriving``: committed
-    while the store is being read; None when nothing is being read, or more came than fits.
+    ``cursor``: every unfinished delivery up to this id is in the window.  ``highest``: the highest
+    id that ever was.  ``behind``: some deliveries are only in the store.  ``fresh``: committed, in
+    the window, not yet published.  ``arriving``: committed while the store is being read; None
+    when nothing is being read, or more came than fits.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Lane:
     window: int
     behind: bool = True  # until the first reading says otherwise
     cursor: int = 0
+    highest: int = 0
     inside: set[DeliveryId] = field(default_factory=set)
     fresh: list[Envelope] = field(default_factory=list)
     arriving: list[Envelope] | None = None
@@ -91,7 +93,7 @@ class OutboxRelay:
         envelope = Envelope(delivery, new.message.id, wanted.route, wanted.target)
         if not lane.behind and len(lane.inside) < lane.window:
             lane.inside.add(delivery)
-            lane.cursor = delivery
+            lane.cursor = lane.highest = delivery
             lane.fresh.append(envelope)
             self._wake.set()
             return
@@ -158,7 +160,8 @@ class OutboxRelay:
             self._on_read(entry)
             if entry.state is State.UNCERTAIN and not self._ordered:
                 continue  # nothing waits behind it, so it needs no worker until a person decides
-            envelopes.append(_envelope(entry))
+            # What was in the window before may have been finished while the store was read.
+            envelopes.append(_envelope(entry, look_again=entry.delivery <= lane.highest))
         last = entries[-1].delivery if entries else start
         caught_up = len(entries) < limit and arriving is not None
         if caught_up:
@@ -167,10 +170,11 @@ class OutboxRelay:
             await self._broker.publish(lane.queue, envelopes)
             lane.inside.update(envelope.delivery for envelope in envelopes)
         lane.cursor = max(last, envelopes[-1].delivery if envelopes else last)
+        lane.highest = max(lane.highest, lane.cursor)
         lane.behind = not caught_up
 
 
-def _envelope(entry: OutboxEntry) -> Envelope:
+def _envelope(entry: OutboxEntry, *, look_again: bool) -> Envelope:
     return Envelope(
         entry.delivery,
         entry.message_id,
@@ -179,5 +183,5 @@ def _envelope(entry: OutboxEntry) -> Envelope:
         attempt=entry.attempt + 1,
         not_before=entry.next_at,
         possible_duplicate=entry.possible_duplicate,
-        redelivered=entry.state is State.UNCERTAIN,
+        redelivered=look_again or entry.state is State.UNCERTAIN,
     )

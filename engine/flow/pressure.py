@@ -18,9 +18,9 @@ class PressureLimits:
     free: int = 256 * 1024 * 1024
 
 
-def refusal(limits: PressureLimits, *, waiting: int, free: int | None) -> ErrorInfo | None:
-    """Why new messages are not taken now, or None when they are.  ``free`` None: not known."""
-    if free is not None and free < limits.free:
+def refusal(limits: PressureLimits, *, waiting: int, free: int) -> ErrorInfo | None:
+    """Why new messages are not taken now, or None when they are."""
+    if free < limits.free:
         return ErrorInfo(
             "FLOW-DISK",
             "the disk of the message store is nearly full",

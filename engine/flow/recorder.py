@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-from engine.contract import Event, IllegalTransition, Lease, MessageStore, StoreError
+from engine.contract import Event, IllegalTransition, Lease, LeaseLost, MessageStore, StoreError
 from engine.flow.outbox import Lane
 
 STORE_RETRY_SECONDS = 0.5
@@ -43,13 +44,16 @@ class Recorder:
 
     async def run(self) -> None:
         """Write until cancelled; what is being written then still goes to the store."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._pending:
-                batch, self._pending = self._pending, []
-                await self._record(batch)
-            self._idle.set()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._pending:
+                    batch, self._pending = self._pending, []
+                    await self._record(batch)
+                self._idle.set()
+        finally:
+            self._idle.set()  # whoever waits for a recorder that ended waits for nothing
 
     async def _record(self, batch: list[tuple[Event, Lease, Lane]]) -> None:
         while batch:
@@ -60,7 +64,8 @@ class Recorder:
                     if error is not None:
                         # A person finished it another way meanwhile; the store keeps that.
                         self._log.error("outcome refused by the store", code=error.info.code)
-                    await lease.ack()
+                    with suppress(LeaseLost):  # its worker was stopped; the store knows the end
+                        await lease.ack()
                     self._settled(event, lane)
                 else:
                     again.append((event, lease, lane))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 from engine.config.model import RetryPolicy
@@ -20,21 +21,27 @@ def exhausted(policy: RetryPolicy, attempt: int) -> bool:
     """Whether the waits up to ``attempt`` add up to the policy's ``give_up``."""
     if policy.give_up is None:
         return False
-    waited = timedelta(0)
-    for number in range(1, attempt + 1):
-        nominal = _nominal(policy, number)
-        waited += nominal
-        if waited >= policy.give_up:
-            return True
-        if nominal >= policy.max:
-            return waited + (attempt - number) * nominal >= policy.give_up
-    return False
+    first, longest = policy.first.total_seconds(), policy.max.total_seconds()
+    growing = min(attempt, _growing(policy))
+    if policy.factor > 1:
+        waited = first * (policy.factor**growing - 1) / (policy.factor - 1)
+    else:
+        waited = first * growing
+    waited += (attempt - growing) * longest
+    return bool(waited >= policy.give_up.total_seconds())
 
 
 def _nominal(policy: RetryPolicy, attempt: int) -> timedelta:
-    # 2**1000 s is no timedelta: past 64 doublings the cap has long been reached.
-    growth = policy.factor ** min(attempt - 1, 64)
-    return min(policy.max.total_seconds(), policy.first.total_seconds() * growth) * _SECOND
+    if attempt > _growing(policy):
+        return policy.max
+    return policy.first * policy.factor ** (attempt - 1)
 
 
-_SECOND = timedelta(seconds=1)
+def _growing(policy: RetryPolicy) -> float:
+    """How many waits are shorter than the longest: all of them where they do not grow."""
+    first, longest = policy.first.total_seconds(), policy.max.total_seconds()
+    if first >= longest:
+        return 0
+    if policy.factor <= 1:
+        return math.inf
+    return math.ceil(math.log(longest / first) / math.log(policy.factor))

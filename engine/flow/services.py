@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from pydantic import BaseModel
 
 from engine.config.model import Channel
 from engine.contract import ChannelName, ConfigError, ErrorInfo, Limits, Stage
@@ -17,7 +18,7 @@ from engine.security.tls import TlsSettings, client_context, server_context
 class ChannelServices:
     """Implements `engine.contract.Services` for one channel."""
 
-    def __init__(self, channel: Channel, profiles: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, channel: Channel, profiles: Mapping[str, BaseModel]) -> None:
         self.channel = ChannelName(channel.name)
         self.charset = channel.charset
         self.limits: Limits = channel.limits

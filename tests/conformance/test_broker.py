@@ -72,7 +72,7 @@ class _OvertakingQueue(_Queue):
 
 class _BottomlessQueue(_Queue):
     def publish(self, envelopes: Sequence[Envelope]) -> None:
-        self.ready.extend(envelopes)
+        self.ready.extend((None, envelope) for envelope in envelopes)
         self.wake(len(envelopes))
 
 

@@ -1,0 +1,184 @@
+"""Backlogs, restarts, reloads and drains: the flow over time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from engine.config.model import Configuration, Ordering, Route
+from engine.contract import ErrorInfo, Outcome, RetryableError, Stage, State, StoreUnavailable
+from engine.flow import outbox
+from engine.flow.status import ChannelState
+from tests.unit.flow.hospital import (
+    FAST,
+    Push,
+    Scripted,
+    channel,
+    configuration,
+    hospital,
+    plain,
+)
+
+INFO = ErrorInfo("T-1", "test", Stage.SENDING)
+
+
+async def test_a_long_backlog_is_read_from_the_store_in_order(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(outbox, "WINDOW", 40)
+    keyed = Ordering("keyed", key="patient", lanes=4)
+    async with hospital(tmp_path, lambda s, p: plain(s, p, ordering=keyed)) as h:
+        h.peer.gate.clear()
+        for start in range(0, 600, 100):
+            await asyncio.gather(*(h.push(f"k{n % 11} {n}") for n in range(start, start + 100)))
+        lanes = h.engine._outbound["out"].relay.lanes
+        assert all(lane.behind for lane in lanes)
+        assert all(len(lane.inside) <= lane.window for lane in lanes)
+        h.peer.gate.set()
+        late = asyncio.gather(*(h.push(f"k{n % 11} {n}") for n in range(600, 700)))
+        await h.until(lambda: len(h.peer.texts) == 700)
+        await late
+        for key in range(11):
+            mine = [text for text in h.peer.texts if text.startswith(f"K{key} ")]
+            assert mine == [f"K{key} {n}" for n in range(700) if n % 11 == key]
+        await h.until(lambda: not any(lane.behind for lane in lanes))
+
+
+async def test_a_lane_that_retries_does_not_hold_up_its_neighbours(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(outbox, "WINDOW", 40)
+    keyed = Ordering("keyed", key="patient", lanes=4)
+    async with hospital(tmp_path, lambda s, p: plain(s, p, ordering=keyed)) as h:
+        later = RetryableError(INFO, after=timedelta(hours=1))
+        h.peer.script = lambda sent: later if sent.payload.body.startswith(b"K1 ") else None
+        await asyncio.gather(*(h.push(f"k{n % 2} {n}") for n in range(400)))
+        await h.until(lambda: sum(text.startswith("K0 ") for text in h.peer.texts) == 200)
+
+
+async def test_what_waited_is_delivered_by_the_next_engine(tmp_path: Path) -> None:
+    peer = Scripted()
+    peer.script = lambda _: RetryableError(INFO, after=timedelta(hours=1))
+    async with hospital(tmp_path, peer=peer) as h:
+        receipts = [await h.push(f"k {n}") for n in range(5)]
+        await h.until_state(receipts[0].message_id, State.RETRYING)
+        entry = await h.engine.store.delivery(
+            (await h.summary(receipts[0].message_id)).deliveries[0].delivery
+        )
+        assert entry is not None
+        first = entry.delivery
+    async with hospital(tmp_path) as h:
+        await h.until(lambda: h.engine.status().ready)
+        assert not h.peer.seen  # the first still waits for its time, and the others for it
+        await h.engine.replay(first, actor="anna")
+        await h.until_state(receipts[4].message_id, State.SENT)
+        assert h.peer.texts == [f"K {n}" for n in range(5)]
+        assert [sent.attempt for sent in h.peer.delivered] == [2, 1, 1, 1, 1]
+        assert not any(sent.possible_duplicate for sent in h.peer.delivered)
+
+
+async def test_a_send_under_way_ends_before_the_engine_does(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as h:
+        h.peer.gate.clear()
+        receipt = await h.push("k x")
+        await h.until(lambda: h.peer.sending == 1)
+        h.engine.request_stop()
+        await asyncio.sleep(0.05)
+        h.peer.gate.set()
+    async with hospital(tmp_path) as h:
+        assert await h.states(receipt.message_id) == [State.RECEIVED, State.SENT]
+
+
+async def test_a_send_that_a_fast_stop_cuts_off_is_uncertain(tmp_path: Path) -> None:
+    peer = Scripted()
+    async with hospital(tmp_path, peer=peer) as h:
+        peer.gate.clear()
+        receipt = await h.push("k x")
+        await h.until(lambda: peer.sending == 1)
+        h.engine.request_stop(fast=True)
+        await h.until(lambda: peer.sending == 0)
+    async with hospital(tmp_path) as h:
+        summary = await h.until_state(receipt.message_id, State.UNCERTAIN)
+        assert summary.deliveries[0].error is not None
+        assert summary.deliveries[0].error.code == "FLOW-INTERRUPTED"
+        await h.until(lambda: h.engine.status().channels[1].blocked)
+    deduplicates = Scripted()
+    async with hospital(
+        tmp_path, lambda s, p: plain(s, p, on_uncertain="retry"), peer=deduplicates
+    ) as h:
+        await h.until_state(receipt.message_id, State.SENT)
+        assert [sent.possible_duplicate for sent in deduplicates.delivered] == [True]
+
+
+async def test_a_reload_restarts_only_what_changed(tmp_path: Path) -> None:
+    source, old_peer, new_peer, second = Push(), Scripted(), Scripted(), Scripted()
+    old = plain(source, old_peer, ordering=Ordering("keyed", key="patient", lanes=8))
+
+    def after(*_: Any) -> Configuration:
+        changed = channel(
+            "out",
+            "outbound",
+            new_peer,
+            version="2",
+            retry=FAST,
+            ordering=Ordering("keyed", key="patient", lanes=3),
+        )
+        added = channel("second", "outbound", second)
+        routes: list[Route] = list(old.routes)
+        return configuration([old.channels["in"], changed, added], routes, "c2")
+
+    async with hospital(tmp_path, lambda *_: old, source=source, peer=old_peer) as h:
+        old_peer.script = lambda _: RetryableError(INFO, after=timedelta(milliseconds=1))
+        sending = [asyncio.create_task(h.push(f"k{n % 20} {n}")) for n in range(200)]
+        await h.until(lambda: len(old_peer.seen) > 10)
+        await h.engine.reload(after())
+        sending += [asyncio.create_task(h.push(f"k{n % 20} {n}")) for n in range(200, 300)]
+        await asyncio.gather(*sending)
+        await h.until(lambda: len(new_peer.texts) == 300)
+        assert source.opened == 1
+        assert second.opened == 1
+        for key in range(20):
+            mine = [text for text in new_peer.texts if text.startswith(f"K{key} ")]
+            assert mine == [f"K{key} {n}" for n in range(300) if n % 20 == key]
+        assert h.engine.status().version == "c2"
+
+
+async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as h:
+        await h.engine.stop_channel("out")
+        receipt = await h.push("k x")
+        assert receipt.outcome is Outcome.ACCEPTED
+        assert h.engine.status().channels[1].state is ChannelState.STOPPED
+        assert not h.peer.seen
+        await h.engine.start_channel("out")
+        await h.until_state(receipt.message_id, State.SENT)
+
+
+async def test_a_store_that_cannot_write_is_said_and_survived(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    async with hospital(tmp_path) as h:
+        store = h.engine.store
+        full = StoreUnavailable(ErrorInfo("STORE-FULL", "no space", Stage.STORING))
+
+        async def fails(*_: Any) -> Any:
+            raise full
+
+        async def all_fail(events: Any) -> Any:
+            return [full for _ in events]
+
+        working = await h.push("k 0")
+        await h.until_state(working.message_id, State.SENT)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "accept", fails)
+            refused = await h.push("k 1")
+        assert refused.outcome is Outcome.UNAVAILABLE
+        assert refused.error == full.info
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "record_all", all_fail)
+            receipt = await h.push("k 2")
+            await h.until(lambda: h.peer.texts == ["K 0", "K 2"])
+        await h.until_state(receipt.message_id, State.SENT)
+        assert h.peer.texts == ["K 0", "K 2"]
