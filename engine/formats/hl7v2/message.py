@@ -20,7 +20,7 @@ from engine.formats.errors import format_error
 from engine.formats.hl7v2.decoding import at_eight_bits, channel_charset, decode
 from engine.formats.hl7v2.element import component, repetition, subcomponent
 from engine.formats.hl7v2.path import parse_path
-from engine.formats.hl7v2.segment import BLANK, HEADERS, Segment, split_lines
+from engine.formats.hl7v2.segment import BLANK, HEADERS, Segment, is_segment, split_lines
 from engine.formats.hl7v2.separators import separators_of
 from engine.formats.null import NULL_TEXT, Null
 
@@ -317,7 +317,8 @@ def parse(body: bytes, charset: str | None = None) -> Hl7Message:
         end = text.find("\n")
     line = text if end < 0 else text[:end]
     begin = end + 2 if text[end : end + 2] == "\r\n" else end + 1
-    if end >= 0 and text[begin + 3 : begin + 4] != separator and begin < len(text):
+    following = text[begin : begin + 4] if end >= 0 else ""
+    if following and not is_segment(following, separator):
         line = split_lines(text, separator)[0][0]
     stop = line.find(separator, 4)
     encoding = line[4 : stop if 0 < stop < 12 else 12]

@@ -66,6 +66,7 @@ def test_any_bytes_are_read_or_refused_and_always_answered(
 
 @SETTINGS
 @given(BODIES)
+@example(b"MSH:\r\x00\x00\x00:")
 def test_an_edit_that_changes_nothing_changes_no_byte(body: bytes) -> None:
     try:
         message = parse(body)
