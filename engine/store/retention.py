@@ -20,7 +20,8 @@ from engine.store.recovery import mark_highest
 from engine.store.rows import micros
 from engine.store.schema import BLOCK
 from engine.store.sqlite import Connection
-from engine.store.states import UNFINISHED
+from engine.store.statements import cuts
+from engine.store.states import FINISHED
 
 _FREED_PAGES: Final = 2000
 """Given back to the disk with each batch (8 MB)."""
@@ -29,10 +30,21 @@ _WINDOW: Final = 20_000
 """Messages that one read looks at."""
 _AGAIN_SECONDS: Final = 86_400.0
 
-_STATES: Final = ", ".join(f"'{state}'" for state in UNFINISHED)
+# "not in the finished" and not "in the unfinished": the rows are sought by id, and not through the
+# partial index of the outbox.
+_STATES: Final = ", ".join(f"'{state}'" for state in FINISHED)
 _UNFINISHED_OF_MESSAGE: Final = (
     "EXISTS (SELECT 1 FROM delivery AS d WHERE d.id >= m.delivery"  # noqa: S608
-    f" AND d.id < m.delivery + m.fanout AND d.state IN ({_STATES}))"
+    f" AND d.id < m.delivery + m.fanout AND d.state NOT IN ({_STATES}))"
+)
+_GOING: Final = "(SELECT seq FROM temp.going)"
+_DELIVERIES: Final = (
+    "(SELECT d.id FROM message AS m JOIN delivery AS d ON d.id >= m.delivery"  # noqa: S608
+    f" AND d.id < m.delivery + m.fanout WHERE m.seq IN {_GOING})"
+)
+_EVENTS: Final = (
+    "(SELECT e.id FROM message AS m JOIN event AS e ON e.delivery >= m.delivery"  # noqa: S608
+    f" AND e.delivery < m.delivery + m.fanout WHERE m.seq IN {_GOING})"
 )
 
 
@@ -119,31 +131,30 @@ def delete(ledger: Ledger, seqs: Sequence[int], content_only: bool) -> tuple[int
     """
     connection = ledger.connection
     mark_highest(ledger)
+    _note_going(connection, seqs)
+    (count,) = connection.execute("SELECT count(*) FROM temp.going").fetchone()
+    files = _files(connection)
+    connection.execute(f"DELETE FROM content WHERE seq IN {_GOING}")  # noqa: S608
+    connection.execute(f"DELETE FROM exchange WHERE event IN {_EVENTS}")  # noqa: S608
+    if not content_only:
+        connection.execute(f"DELETE FROM event WHERE id IN {_EVENTS}")  # noqa: S608
+        connection.execute(f"DELETE FROM delivery WHERE id IN {_DELIVERIES}")  # noqa: S608
+        connection.execute(f"DELETE FROM message WHERE seq IN {_GOING}")  # noqa: S608
+        _delete_keys(connection, seqs)
+    return count, files
+
+
+def _note_going(connection: Connection, seqs: Sequence[int]) -> None:
+    """The batch as a table that the deletions share, in the writer's own temporary schema."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS going (seq INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM temp.going")
-    connection.executemany("INSERT INTO temp.going VALUES (?)", [(seq,) for seq in seqs])
-    connection.execute(
-        "DELETE FROM temp.going WHERE seq IN (SELECT m.seq FROM temp.going AS g"  # noqa: S608
-        f" JOIN message AS m ON m.seq = g.seq WHERE {_UNFINISHED_OF_MESSAGE})"
-    )
-    count = connection.execute("SELECT count(*) FROM temp.going").fetchone()[0]
-    events = (
-        "SELECT e.id FROM temp.going AS g JOIN message AS m ON m.seq = g.seq JOIN event AS e"
-        " ON e.delivery >= m.delivery AND e.delivery < m.delivery + m.fanout"
-    )
-    files = _files(connection, events)
-    connection.execute("DELETE FROM content WHERE seq IN (SELECT seq FROM temp.going)")
-    connection.execute(f"DELETE FROM exchange WHERE event IN ({events})")  # noqa: S608
-    if not content_only:
-        connection.execute(f"DELETE FROM event WHERE id IN ({events})")  # noqa: S608
+    for start, size in cuts(len(seqs), 512):
+        marks = ", ".join(["(?)"] * size)
         connection.execute(
-            "DELETE FROM delivery WHERE id IN (SELECT d.id FROM temp.going AS g JOIN message AS m"
-            " ON m.seq = g.seq JOIN delivery AS d ON d.id >= m.delivery"
-            " AND d.id < m.delivery + m.fanout)"
+            f"INSERT INTO temp.going SELECT m.seq FROM message AS m WHERE m.seq IN (VALUES {marks})"  # noqa: S608
+            f" AND NOT {_UNFINISHED_OF_MESSAGE}",
+            seqs[start : start + size],
         )
-        _delete_keys(connection, seqs)
-        connection.execute("DELETE FROM message WHERE seq IN (SELECT seq FROM temp.going)")
-    return count, files
 
 
 def give_back(ledger: Ledger) -> None:
@@ -173,12 +184,11 @@ def is_referred(connection: Connection, file: str) -> bool:
     return bool(row[0])
 
 
-def _files(connection: Connection, events: str) -> set[str]:
+def _files(connection: Connection) -> set[str]:
     rows = connection.execute(
-        "SELECT c.file FROM temp.going AS g JOIN content AS c ON c.seq = g.seq"  # noqa: S608
-        " WHERE c.file IS NOT NULL"
-        f" UNION SELECT sent_file FROM exchange WHERE event IN ({events}) AND sent_file IS NOT NULL"
-        f" UNION SELECT reply_file FROM exchange WHERE event IN ({events})"
+        f"SELECT file FROM content WHERE seq IN {_GOING} AND file IS NOT NULL"  # noqa: S608
+        f" UNION SELECT sent_file FROM exchange WHERE event IN {_EVENTS} AND sent_file IS NOT NULL"
+        f" UNION SELECT reply_file FROM exchange WHERE event IN {_EVENTS}"
         " AND reply_file IS NOT NULL"
     ).fetchall()
     return {row[0] for row in rows}
@@ -187,15 +197,13 @@ def _files(connection: Connection, events: str) -> set[str]:
 def _delete_keys(connection: Connection, seqs: Sequence[int]) -> None:
     """Search keys are clustered by value: a block's keys are walked once for a batch, and a block
     without messages loses its time."""
-    blocks = sorted({seq // BLOCK for seq in seqs})
-    for block in blocks:
+    for block in sorted({seq // BLOCK for seq in seqs}):
         connection.execute(
-            "DELETE FROM message_key WHERE block = ? AND seq IN (SELECT seq FROM temp.going)",
+            f"DELETE FROM message_key WHERE block = ? AND seq IN {_GOING}",  # noqa: S608
             (block,),
         )
         connection.execute(
-            "DELETE FROM block_time WHERE block = ? AND NOT EXISTS (SELECT 1 FROM message"
-            " WHERE seq >= ? AND seq < ? AND seq NOT IN (SELECT seq FROM temp.going))"
-            " AND block < (SELECT max(block) FROM block_time)",
+            "DELETE FROM block_time WHERE block = ?"
+            " AND (SELECT min(seq) FROM message WHERE seq >= ?) >= ?",
             (block, block * BLOCK, (block + 1) * BLOCK),
         )

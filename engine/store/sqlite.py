@@ -41,7 +41,7 @@ _STATISTICS: Final = (
     ("message", "message_type", "1000000 50000 1"),
     ("message", "message_not_routed", "1000 300 1"),
     ("delivery", "delivery_channel", "2000000 100000 1"),
-    ("delivery", "delivery_outbox", "100000 5000 1000 1 1"),
+    ("delivery", "delivery_outbox", "1000 100 20 1 1"),
     ("delivery", "delivery_troubled", "1000 300 1"),
     ("event", "event_delivery", "2000000 1"),
     ("content", "content_file", "1000 1"),
