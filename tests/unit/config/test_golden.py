@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine.config.connectors import find_connectors
-from engine.syntax import CODES, Diagnostic
+from engine.mapping import functions
+from engine.syntax import CODES
 from engine.syntax.render import render
 from tests.unit.config.projects import (
     GOOD,
@@ -47,7 +48,7 @@ def routes(old: str, new: str, **more: str) -> Files:
 
 TARGET = "{channel: emr, mapping: to-json}"
 SECOND_ROUTE = "  - {name: second, from: %s, to: [{channel: emr, mapping: to-json}]}\n"
-WITH_PARAMS = MAPPING + "params: {tenant: text}\n"
+WITH_PARAMS = MAPPING + "  tenant: = $tenant\nparams: {tenant: %s}\n"
 
 CASES: dict[str, Files] = {
     "C002": {"routes.yaml": None},
@@ -68,6 +69,10 @@ CASES: dict[str, Files] = {
     "C103-port": settings("chunk: 10MB"),
     "C103-union": emr("ordering: fifo\n"),
     "C103-many": settings("timeout: soon, ratio: 2, statuses: [200, x]"),
+    "C103-param": {
+        "mappings/to-json.yaml": WITH_PARAMS % "number",
+        **routes(TARGET, "{channel: emr, mapping: to-json, params: {tenant: x}}"),
+    },
     "C104": his("charset:\n"),
     "C105": emr("acknowledge: accepted\n"),
     "C105-inbound": his("retry: {first: 1s}\n"),
@@ -128,7 +133,7 @@ CASES: dict[str, Files] = {
         "channels/emr.yaml": OUTBOUND.replace("json", "raw"),
         "mappings/to-json.yaml": None,
     },
-    "C208": {"mappings/to-json.yaml": WITH_PARAMS},
+    "C208": {"mappings/to-json.yaml": WITH_PARAMS % "text"},
     "C209": routes("    to:\n", "    split: each OBR\n    to:\n"),
     "C209-reply": {
         "routes.yaml": ROUTES
@@ -196,6 +201,15 @@ def test_two_packages_with_one_connector() -> None:
     compare("C127", [render(one, None) for one in found])
 
 
+def test_a_package_of_functions_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offers = [EntryPoint("north", "no.such.module", "carebus.functions")]
+    monkeypatch.setattr(functions, "entry_points", lambda *, group: offers)
+    (found,) = load_project(tmp_path).diagnostics
+    compare("C128", [render(found, None)])
+
+
 def test_every_code_of_configuration_has_an_example() -> None:
     shown = {path.name[:4] for path in GOLDEN.glob("C*.txt")}
     assert shown == {code for code in CODES if code.startswith("C")}
@@ -207,7 +221,3 @@ def compare(name: str, rendered: list[str]) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(got, encoding="utf-8")
     assert got == path.read_text(encoding="utf-8")
-
-
-def codes(found: tuple[Diagnostic, ...]) -> list[str]:
-    return [one.code for one in found]
