@@ -76,10 +76,8 @@ class PeerConnection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # An offer of HTTP/2 or a web socket is ignored (RFC 9110, 7.8).  The parser stops
-            # there, so this connection ends with its answer.
-            self.cycle.keep_alive = False
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_offer(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("this is not HTTP/1.1")
         else:
@@ -96,9 +94,12 @@ class PeerConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_size = 0
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # only the parser thinks so: see `_ignore_offer`
         self._arrived()
         super().on_message_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
@@ -107,6 +108,26 @@ class PeerConnection(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _ignore_offer(self, rest: bytes) -> None:
+        """An offer to change to HTTP/2 or a web socket is ignored (RFC 9110, 7.8).
+
+        The parser takes the offer for accepted and would drop the request's body, so the request
+        is read again without the offer.  Some HTTP clients make it with every first request.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("this is no proxy")
+            return
+        lines = [b"%b %b HTTP/1.1" % (method, self.url)]
+        lines += [
+            b"%b: %b" % (name, value)
+            for name, value in self.headers
+            if name not in (b"upgrade", b"connection", b"http2-settings")
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def _wait_for_request(self) -> None:
         self._deadline = self.loop.call_later(self._limits.arrival.total_seconds(), self._late)

@@ -148,6 +148,21 @@ async def test_what_is_not_http(wire: Wire, sent: bytes) -> None:
     assert wire.closed
 
 
+async def test_an_offer_to_upgrade_is_only_an_offer(wire: Wire) -> None:
+    """Apache offers HTTP/2 in its plain answers."""
+    offer = b"Upgrade: h2,h2c\r\nConnection: Upgrade\r\nContent-Length: 4\r\n\r\nbody"
+    answer = await answer_of(wire, b"HTTP/1.1 200 OK\r\n" + offer)
+    assert answer.body == b"body"
+
+
+async def test_a_change_of_protocol_is_no_answer(wire: Wire) -> None:
+    connection = connected(wire)
+    answer = connection.request(b"request", LIMIT)
+    connection.data_received(b"HTTP/1.1 101 Go\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nh2")
+    with pytest.raises(NotHttp):
+        answer.result()
+
+
 @pytest.mark.parametrize("length", [b"Content-Length: 5000\r\n", b""])
 async def test_a_body_over_the_limit_is_dropped(wire: Wire, length: bytes) -> None:
     answer = await answer_of(wire, b"HTTP/1.1 200 OK\r\n" + length + b"\r\n", b"x" * 5000)
