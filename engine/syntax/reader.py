@@ -8,6 +8,7 @@ there; pure Python gives the same nodes.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ MAX_NODES: Final = 200_000
 MAX_DEPTH: Final = 64
 MAX_REPEATED: Final = 20_000  # nodes that aliases may add
 
+_MAX_TABS: Final = 20  # reported in one file
+
+_COMMENT_FOLLOWS: Final = re.compile("[ \t]*#")
 _NULLS: Final = frozenset({"null", "Null", "NULL", "~"})
 # YAML 1.1 takes NEL, LS and PS for line ends; editors do not, and line numbers would differ.
 _NOT_ALLOWED: Final = re.compile(
@@ -121,6 +125,7 @@ class _Builder:
         self._documents = 0
         self._count = 0
         self._repeated = 0
+        self._has_tabs = "\t" in text
         self._spans: list[tuple[int, int]] = []  # of scalars, to tell a tab in a text
 
     def build(self) -> Node | None:
@@ -140,7 +145,7 @@ class _Builder:
             close = getattr(events, "close", None)
             if close is not None:
                 close()
-        if "\t" in self._text:
+        if self._has_tabs:
             self._report_tabs()
         if self._root is None:
             self._diagnostics.add("Y007", Position(self._file, 1, 1), "the file is empty")
@@ -185,7 +190,7 @@ class _Builder:
             elif is_expression(scalar.text) and is_unfinished(scalar.text):
                 if flow:
                     self._report_cut(scalar, "by the flow collection around it", event.end_mark)
-                elif self._text[event.end_mark.index :].split("\n", 1)[0].lstrip().startswith("#"):
+                elif _COMMENT_FOLLOWS.match(self._text, event.end_mark.index):
                     self._report_cut(scalar, "by ' #'", event.end_mark)
             elif scalar.text in _NULLS and not is_key:
                 self._diagnostics.at(
@@ -199,7 +204,7 @@ class _Builder:
     def _read_scalar(self, event: Any) -> Scalar:
         start, end, style = event.start_mark, event.end_mark, event.style
         text = event.value
-        if "\t" in self._text:
+        if self._has_tabs:
             self._spans.append((start.index, end.index))
         if style in ("|", ">"):
             return Scalar(text, False, self._block_place(start), block=True)
@@ -215,7 +220,8 @@ class _Builder:
     def _block_place(self, mark: Any) -> Position:
         if self._lines is None:
             self._lines = lines_of(self._text)
-        for line in self._lines[mark.line + 1 :]:
+        for number in range(mark.line + 1, len(self._lines)):
+            line = self._lines[number]
             if line.strip(" "):
                 return Position(self._file, mark.line + 2, len(line) - len(line.lstrip(" ")) + 1)
         return self._place(mark)
@@ -334,27 +340,26 @@ class _Builder:
 
     def _report_tabs(self) -> None:
         """The first tab on each line that is neither in a text nor in a comment."""
-        spans = iter([*self._spans, (len(self._text), len(self._text))])
-        start, end = next(spans)
-        reported = 0
+        lines: set[int] = set()
         for tab in re.finditer("\t", self._text):
             index = tab.start()
-            while end <= index:
-                start, end = next(spans)
-            if start <= index < end or self._in_comment(index):
+            if self._in_text(index) or self._in_comment(index):
                 continue
             place = place_of(self._text, index, self._file)
-            if place.line != reported:
+            if place.line not in lines:
                 self._diagnostics.add("Y006", place, "a tab", help="use spaces")
-                reported = place.line
+                lines.add(place.line)
+            if len(lines) == _MAX_TABS:
+                return
+
+    def _in_text(self, index: int) -> bool:
+        before = bisect_right(self._spans, index, key=lambda span: span[0])
+        return before > 0 and index < self._spans[before - 1][1]
 
     def _in_comment(self, index: int) -> bool:
         line_start = self._text.rfind("\n", 0, index) + 1
         hashes = re.finditer(r"(?:^|(?<=[ \t]))#", self._text[line_start:index])
-        return any(
-            not any(start <= line_start + found.start() < end for start, end in self._spans)
-            for found in hashes
-        )
+        return any(not self._in_text(line_start + found.start()) for found in hashes)
 
     def _place(self, mark: Any) -> Position:
         return Position(self._file, mark.line + 1, mark.column + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence, decode_yaml, read_yaml
 from engine.syntax import reader as reader_module
-from engine.syntax.reader import MAX_DEPTH, MAX_NODES, MAX_REPEATED
+from engine.syntax.reader import MAX_DEPTH, MAX_REPEATED
 from engine.syntax.render import render
 from engine.syntax.typed import boolean_of, integer_of, number_of
 
@@ -74,10 +76,23 @@ def test_aliases_of_aliases_are_bounded(levels: int, width: int) -> None:
         assert walk(node) <= MAX_REPEATED + len(text)
 
 
-def test_too_many_values_are_refused() -> None:
+def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "MAX_NODES", 1000)
     diagnostics = Diagnostics()
-    assert read_yaml("[" + "x," * (MAX_NODES + 1) + "]", "f.yaml", diagnostics) is None
+    assert read_yaml("[" + "x," * 1001 + "]", "f.yaml", diagnostics) is None
     assert [found.code for found in diagnostics.items] == ["Y004"]
+    assert read_yaml("[" + "x," * 900 + "]", "f.yaml", diagnostics) is not None
+
+
+def test_many_tabs_and_blocks_stay_quick() -> None:
+    """The time is that of the file's length, whatever it holds."""
+    text = "".join(f"k{n}: |\n  = f('\t\n" for n in range(3000)) + "# \t\n" * 3000
+    text += "- \t\n"
+    diagnostics = Diagnostics()
+    start = time.process_time()
+    read_yaml(text, "f.yaml", diagnostics)
+    assert time.process_time() - start < 2
+    assert diagnostics.has_errors
 
 
 def walk(node: Node, depth: int = 1) -> int:
