@@ -2,6 +2,81 @@
 
 from __future__ import annotations
 
-from engine.syntax.code import Code
+from engine.syntax.code import Code, Severity
 
-ROWS: tuple[Code, ...] = ()
+_E = Severity.ERROR
+
+ROWS: tuple[Code, ...] = (
+    Code(
+        "R101",
+        _E,
+        "a required value is missing",
+        "The mapping demands this value with '!'. The message does not have it, or has HL7's "
+        'explicit null "" there.',
+    ),
+    Code(
+        "R102",
+        _E,
+        "the mapping stopped on purpose",
+        "A $raise or fail() was reached; its text says why.",
+    ),
+    Code(
+        "R103",
+        _E,
+        "the mapping gives nothing",
+        "Everything under out: was missing for this message, so there is nothing to send. Filter "
+        "such messages in the route's when:.",
+    ),
+    Code(
+        "R201",
+        _E,
+        "a code that is not in the table",
+        "The table says unmapped: error. Add a row, or say what an unmapped code means. The code "
+        "itself is in the message, not in this error.",
+    ),
+    Code(
+        "R301",
+        _E,
+        "a function failed",
+        "The function could not use what it was given; carebus describe FUNCTION says what it "
+        "takes.",
+    ),
+    Code(
+        "R302",
+        _E,
+        "arithmetic with something that is no number",
+        "Text counts as a number only when it spells one; filter with number_or_none.",
+    ),
+    Code("R303", _E, "arithmetic without a result", "A division by zero, or a number too large."),
+    Code(
+        "R304",
+        _E,
+        "not a value",
+        "A segment, an object or a list stands where a single value is wanted.",
+    ),
+    Code(
+        "R305",
+        _E,
+        "too many steps",
+        "This mapping would walk more than two million items for one message: loops within loops "
+        "over a very large message.",
+    ),
+    Code(
+        "R306",
+        _E,
+        "not an object",
+        "$case, $use or $first stands beside other keys, so it must give an object to merge.",
+    ),
+    Code(
+        "R402",
+        _E,
+        "a document of another format",
+        "The mapping's from: {format: …} is not the format of the channel.",
+    ),
+    Code(
+        "R403",
+        _E,
+        "a parameter that the route does not give",
+        "Every name under params: is required: add it to the route's target.",
+    ),
+)

@@ -1,0 +1,33 @@
+"""The mapping language: what engineers write under ``mappings/``, and expressions everywhere else.
+
+`compile_mapping` and `compile_expression` turn YAML nodes into closures once; what they return is
+immutable, pure and shared.  A mapping has no clock but the acceptance time, no random numbers and
+no I/O, and always ends.
+"""
+
+from engine.mapping.compiled import CompiledMapping, Expression
+from engine.mapping.compiling import check_library, compile_expression, compile_mapping
+from engine.mapping.failures import FunctionError
+from engine.mapping.functions import BUILT_IN, find_functions
+from engine.mapping.functions.signature import Context, Function, function
+from engine.mapping.library import EmptyLibrary, FolderLibrary, Library
+from engine.mapping.mapfile import MapFile, read_map_file
+
+__all__ = [
+    "BUILT_IN",
+    "CompiledMapping",
+    "Context",
+    "EmptyLibrary",
+    "Expression",
+    "FolderLibrary",
+    "Function",
+    "FunctionError",
+    "Library",
+    "MapFile",
+    "check_library",
+    "compile_expression",
+    "compile_mapping",
+    "find_functions",
+    "function",
+    "read_map_file",
+]

@@ -1,0 +1,104 @@
+"""Compiled mappings and expressions: immutable, pure, shared by every task and thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.contract import Document, MapContext, Payload
+from engine.formats import FORMATS
+from engine.mapping.failures import failed
+from engine.mapping.outputs import Rule
+from engine.mapping.program import Program, WrongFormat, converted
+from engine.mapping.runstate import Code
+from engine.mapping.values import NotText, leaf, text_of, truth
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMapping:
+    """One mapping file with everything it imports."""
+
+    name: str
+    source_format: str
+    target_format: str
+    version: str
+    """A hash of the content of the file and its imports."""
+    params: Mapping[str, str]
+    """Names and types (text, number, boolean) of what the route must give."""
+    location: str
+    rules: tuple[Rule, ...]
+    """Every line that can write a value."""
+    program: Program
+    lets: tuple[tuple[int, Code], ...]
+    out: Code
+
+    def apply(self, document: Document, context: MapContext) -> Any:
+        """The target tree.  The same document and context always give the same tree.
+
+        Raises MappingError, and nothing else; its location is ``file:line:column``.
+        """
+        try:
+            run = self.program.begin(document, context)
+        except WrongFormat as error:
+            raise failed("R402", self.location, f"this mapping reads {error}") from None
+        for cell, code in self.lets:
+            run[cell] = code(run)
+        tree = self.out(run)
+        if tree is None:
+            raise failed("R103", self.location, "the mapping gives nothing for this message")
+        return tree
+
+    def render(
+        self, document: Document, context: MapContext, charset: str | None = None
+    ) -> Payload:
+        """`apply`, written in the target's format.  Raises MappingError or FormatError."""
+        return FORMATS[self.target_format].write(self.apply(document, context), charset=charset)
+
+    def wrong_params(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """What a route's ``params:`` lack, have too much, or have of the wrong type."""
+        problems = [
+            f"parameter '{name}' is missing" if name not in given else f"'{name}' is no {kind}"
+            for name, kind in self.params.items()
+            if converted(given.get(name), kind) is None
+        ]
+        problems += [f"no parameter '{name}'" for name in given if name not in self.params]
+        return tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One expression over a document: a route's ``when:``, an index key, an ordering key."""
+
+    source: str
+    program: Program
+    value_code: Code
+    test_code: Code
+
+    def value(self, document: Document, context: MapContext) -> Any:
+        """None when missing.  Raises MappingError."""
+        try:
+            return self.value_code(self.program.begin(document, context))
+        except WrongFormat as error:
+            raise failed("R402", self.source, f"this expression reads {error}") from None
+
+    def test(self, document: Document, context: MapContext) -> bool:
+        """Whether it is true: missing, NULL, false, 0 and an empty list are not."""
+        try:
+            found = self.test_code(self.program.begin(document, context))
+        except WrongFormat as error:
+            raise failed("R402", self.source, f"this expression reads {error}") from None
+        return found if found.__class__ is bool else truth(found)
+
+    def text(self, document: Document, context: MapContext) -> str | None:
+        """The value as text; of a list its first item; None for missing, NULL and objects."""
+        run = self.program.begin(document, context)
+        value = leaf(run, self.value_code(run))
+        if value.__class__ is list:
+            value = value[0] if value else None
+        if value is None:
+            return None
+        try:
+            return text_of(value)
+        except NotText:
+            return None

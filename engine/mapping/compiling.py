@@ -1,0 +1,263 @@
+"""From a mapping file to a `CompiledMapping`, from a scalar to an `Expression`.
+
+``nodes → parts of the file → imports → expression trees → checks → closures``; compiled once,
+nothing of the YAML is touched again when a message comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TypeVar
+
+from engine.mapping.ast import Segment
+from engine.mapping.closures import Compiled
+from engine.mapping.compiled import CompiledMapping, Expression
+from engine.mapping.expressions import ExpressionCompiler
+from engine.mapping.functions import BUILT_IN
+from engine.mapping.functions.signature import Function
+from engine.mapping.grammar import parse_expression
+from engine.mapping.library import EmptyLibrary, Library
+from engine.mapping.mapfile import MapDefinition, MapFile, read_map_file
+from engine.mapping.outputs import OutputCompiler
+from engine.mapping.program import finish, root_scope
+from engine.mapping.runstate import Code
+from engine.mapping.scope import Binding, MapCode, Scope, Unit
+from engine.mapping.tables import Table
+from engine.syntax import Diagnostics, Node, Scalar, Sequence
+from engine.syntax.nearest import did_you_mean
+
+MAX_IMPORTS = 100
+_Named = TypeVar("_Named", MapDefinition, Table)
+
+
+def compile_mapping(
+    root: Node,
+    *,
+    diagnostics: Diagnostics,
+    library: Library | None = None,
+    name: str = "",
+    trace: bool = False,
+) -> CompiledMapping | None:
+    """The mapping of a file, or None when a diagnostic is an error.
+
+    ``name`` is the file's (``adt-to-fhir``), which `mapping:` must repeat.  ``trace`` compiles the
+    instrumented form that `engine.mapping.explain` runs.
+    """
+    own = Diagnostics()
+    file = read_map_file(root, name, own)
+    mapping: CompiledMapping | None = None
+    if file is not None and file.source is not None and file.target is not None:
+        mapping = _Compilation(file, library or EmptyLibrary(), own, trace).compile()
+    diagnostics.extend(own)
+    return None if own.has_errors else mapping
+
+
+def check_library(
+    root: Node, *, diagnostics: Diagnostics, library: Library | None = None, name: str = ""
+) -> None:
+    """Diagnostics for a file that is only imported: each of its maps is compiled."""
+    file = read_map_file(root, name, diagnostics, library=True)
+    if file is not None:
+        file.source = file.source or "hl7v2"
+        file.target = file.target or "fhir"
+        compilation = _Compilation(file, library or EmptyLibrary(), diagnostics, False)
+        compilation.read_imports()
+        for map_name in file.maps:
+            compilation.map_named(map_name)
+
+
+def compile_expression(
+    scalar: Scalar,
+    *,
+    format: str,
+    diagnostics: Diagnostics,
+    names: Iterable[str] = (),
+    functions: Mapping[str, Function] = BUILT_IN,
+) -> Expression | None:
+    """A single expression; its ``=`` may be left out.  ``names`` are variables that come with the
+    context's params, as text.  None after a diagnostic."""
+    own = Diagnostics()
+    unit = Unit(format, own, functions)
+    tree = parse_expression(scalar, format, own)
+    expression: Expression | None = None
+    if tree is not None:
+        parameters = dict.fromkeys(names, "text")
+        scope = root_scope(unit, parameters)
+        compiler = ExpressionCompiler(unit, scope, scalar)
+        tested = compiler.test(tree).code
+        value = Compiled(tested) if isinstance(tree, Segment) else compiler.value(tree)
+        program = finish(unit, scope, parameters, str(scalar.position))
+        expression = Expression(str(scalar.position), program, value.code, tested)
+    diagnostics.extend(own)
+    return None if own.has_errors else expression
+
+
+@dataclass
+class _Compilation:
+    file: MapFile
+    library: Library
+    diagnostics: Diagnostics
+    trace: bool
+    maps: dict[str, MapDefinition] = field(default_factory=dict)
+    done: dict[str, MapCode] = field(default_factory=dict)
+    open: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        assert self.file.source is not None  # noqa: S101
+        assert self.file.target is not None  # noqa: S101
+        self.unit = Unit(
+            self.file.source, self.diagnostics, self.library.functions, trace=self.trace
+        )
+        self.outputs = OutputCompiler(self.unit, self.file.target)
+        self.unit.map_named = self.map_named
+        self.unit.map_names = lambda: self.maps
+
+    def compile(self) -> CompiledMapping | None:
+        file, unit = self.file, self.unit
+        self.read_imports()
+        scope = root_scope(unit, file.parameters)
+        lets: list[tuple[int, Code]] = []
+        inner = Scope(scope)
+        if file.let is not None:
+            lets = self.outputs.lets(file.let, inner)
+        assert file.out is not None  # noqa: S101
+        out = self.outputs.compile(file.out, inner, "")
+        used = set(self.done)
+        for name in file.maps:
+            self.map_named(name)
+        if not self.trace:
+            self.outputs.warn_unused(inner)
+            self.warn_unused(used, scope)
+        program = finish(unit, scope, file.parameters, str(file.root.position))
+        return CompiledMapping(
+            name=file.name or _name(file),
+            source_format=file.source or "",
+            target_format=file.target or "",
+            version=self.version(),
+            params=dict(file.parameters),
+            location=str(file.out.position),
+            rules=tuple(self.outputs.rules),
+            program=program,
+            lets=tuple(lets),
+            out=out.code,
+        )
+
+    def read_imports(self) -> None:
+        """The file's own names first: they may not be imported as well."""
+        tables: dict[str, Table] = dict(self.file.tables)
+        self.maps.update(self.file.maps)
+        waiting = list(self.file.imports)
+        seen: set[str] = set()
+        while waiting and len(seen) < MAX_IMPORTS:
+            wanted = waiting.pop(0)
+            if wanted.text in seen:
+                continue
+            seen.add(wanted.text)
+            found = self.library.load(wanted.text, self.diagnostics)
+            if found is None:
+                self.diagnostics.at(
+                    "M006",
+                    wanted,
+                    f"nothing to import as '{wanted.text}'",
+                    help=did_you_mean(wanted.text, self.library.names()),
+                )
+                continue
+            self.digests.append(self.library.digest(wanted.text))
+            waiting += found.imports
+            self.merge("map", self.maps, found.maps, wanted)
+            self.merge("table", tables, found.tables, wanted)
+        self.unit.tables = tables
+
+    def merge(
+        self, kind: str, ours: dict[str, _Named], theirs: Mapping[str, _Named], wanted: Scalar
+    ) -> None:
+        for name, definition in theirs.items():
+            if name in ours:
+                self.diagnostics.at(
+                    "M007",
+                    wanted,
+                    f"{kind} '{name}' of '{wanted.text}' has a meaning already",
+                    help="rename one of them",
+                )
+            ours.setdefault(name, definition)
+
+    def map_named(self, name: str) -> MapCode | None:
+        """The compiled map; a map that comes back to itself is an error."""
+        found = self.done.get(name)
+        if found is not None:
+            if name in self.open:
+                chain = " → ".join([*self.open[self.open.index(name) :], name])
+                self.diagnostics.at(
+                    "M307",
+                    self.maps[name].key,
+                    f"map '{name}' uses itself: {chain}",
+                    help="a mapping always ends: maps cannot recurse",
+                )
+                return MapCode(name, found.arguments, found.cells, lambda run: None)
+            return found
+        definition = self.maps.get(name)
+        if definition is None:
+            return None
+        unit = self.unit
+        scope = Scope()
+        scope.sealed = True
+        cells = []
+        for argument in definition.arguments:
+            cell = unit.layout.cell()
+            cells.append(cell)
+            scope.names[argument.text] = Binding(cell, argument.position)
+            if self.trace:
+                origin = scope.names[argument.text].origin = unit.layout.cell()
+                unit.origins[cell] = origin
+        names = tuple(argument.text for argument in definition.arguments)
+        made = self.done[name] = MapCode(name, names, tuple(cells))
+        self.open.append(name)
+        format, unit.format = unit.format, definition.format or unit.format
+        made.body = self.outputs.compile(
+            definition.out, scope, name, inside=self.outputs.target == "hl7v2"
+        ).code
+        unit.format = format
+        self.open.pop()
+        self.outputs.warn_unused(scope)
+        return made
+
+    def warn_unused(self, used: set[str], scope: Scope) -> None:
+        for name, definition in self.file.maps.items():
+            if name not in used:
+                self.diagnostics.at(
+                    "M602", definition.key, f"map '{name}' is never used", help="remove it"
+                )
+        for name, key in self.file.table_keys.items():
+            if name not in self.unit.used_tables:
+                self.diagnostics.at("M603", key, f"table '{name}' is never used", help="remove it")
+        parameters = self.file.root.get("params")
+        for name in self.file.parameters:
+            if not scope.names[name].used and parameters is not None:
+                key_node = getattr(parameters, "key", lambda _: None)(name)
+                if isinstance(key_node, Scalar):
+                    self.diagnostics.at(
+                        "M604", key_node, f"parameter '{name}' is never used", help="remove it"
+                    )
+
+    def version(self) -> str:
+        digest = sha256(_canonical(self.file.root).encode())
+        for part in self.digests:
+            digest.update(part.encode())
+        return digest.hexdigest()[:16]
+
+
+def _name(file: MapFile) -> str:
+    given = file.root.get("mapping")
+    return given.text if isinstance(given, Scalar) else "mapping"
+
+
+def _canonical(node: Node) -> str:
+    """The content without comments, layout and places."""
+    if isinstance(node, Scalar):
+        return repr((node.text, node.quoted))
+    if isinstance(node, Sequence):
+        return f"[{','.join(map(_canonical, node.items))}]"
+    return "{" + ",".join(f"{key.text!r}:{_canonical(value)}" for key, value in node.entries) + "}"

@@ -1,0 +1,531 @@
+"""Expression trees to closures.
+
+Three ways to compile one expression: as a *node* (what a variable holds: parts of the message not
+yet decoded), as a *value* (decoded) and as a *test* (true or false).  What is constant is computed
+now; what is unknown or wrong becomes a diagnostic, and the closure returns missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation, localcontext
+from typing import Any, Final
+
+from engine.contract import MappingError
+from engine.formats.null import NULL
+from engine.mapping import paths_hl7v2 as hl7
+from engine.mapping.ast import (
+    Call,
+    Every,
+    Expr,
+    Index,
+    Item,
+    ListOf,
+    Literal,
+    Name,
+    Negative,
+    Not,
+    Number,
+    Operation,
+    Path,
+    Required,
+    Resources,
+    Segment,
+    Step,
+    Variable,
+    Where,
+)
+from engine.mapping.calls import compile_call
+from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
+from engine.mapping.failures import failed
+from engine.mapping.paths_tree import names_from
+from engine.mapping.runstate import SOURCES, Code, Run
+from engine.mapping.scope import Binding, Scope, Unit
+from engine.mapping.selection import Advance, Selector, node_code, step_from, value_code
+from engine.mapping.values import PLAIN, NotText, equal, leaf, less, number_of, truth
+from engine.syntax import Position, Scalar
+from engine.syntax.nearest import did_you_mean
+
+
+class ExpressionCompiler:
+    """Compiles the expressions of one scalar in one scope."""
+
+    def __init__(self, unit: Unit, scope: Scope, scalar: Scalar) -> None:
+        self.unit, self.scope, self.scalar = unit, scope, scalar
+
+    # --- where and what is wrong --------------------------------------------------------
+
+    def place(self, node: Expr | Step) -> Position:
+        return self.scalar.at(node.start)
+
+    def refuse(
+        self, code: str, node: Expr | Step, message: str, help: str | None = None
+    ) -> Compiled:
+        self.unit.diagnostics.add(
+            code, self.place(node), message, length=max(1, node.end - node.start), help=help
+        )
+        return NOTHING_AT_ALL
+
+    def sibling(self, scope: Scope, scalar: Scalar) -> ExpressionCompiler:
+        """For another scalar of the same unit."""
+        return ExpressionCompiler(self.unit, scope, scalar)
+
+    def source(self, node: Expr) -> str:
+        return self.scalar.text[node.start : node.end].strip()
+
+    # --- the three ways -----------------------------------------------------------------
+
+    def value(self, node: Expr) -> Compiled:
+        match node:
+            case Segment(name):
+                return self.refuse(
+                    "M107",
+                    node,
+                    f"the segment {name} is not a value",
+                    f"name one of its fields: {name}-1",
+                )
+            case Variable():
+                return self.variable_value(node)
+            case Path() | Resources() | Item():
+                return self.path(node, as_value=True)
+            case _:
+                return self.common(node, self.value)
+
+    def node(self, node: Expr) -> Compiled:
+        match node:
+            case Variable():
+                binding = self.binding(node)
+                if binding is None:
+                    return NOTHING_AT_ALL
+                cell = binding.cell
+                return Compiled(lambda run: run[cell])
+            case Segment() | Path() | Resources() | Item():
+                return self.path(node, as_value=False)
+            case _:
+                return self.common(node, self.node)
+
+    def test(self, node: Expr) -> Compiled:
+        """A closure that returns True or False."""
+        match node:
+            case Operation("and" | "or", left, right):
+                return self.logic(node.operator, self.test(left), self.test(right))
+            case Not(operand):
+                inner = self.test(operand)
+                if inner.constant:
+                    return constant(not inner.value)
+                code = inner.code
+                return Compiled(lambda run: not code(run))
+            case Operation(operator, left, right) if operator in _COMPARISONS:
+                return self.comparison(node, left, right)
+            case Operation("matches"):
+                return self.value(node)
+            case Segment(name) if not self.scope.within_map and not self.unit.trace:
+                if self.scope.home().group is None:
+                    cell = self.scope.segment_cell(name, self.unit.layout)
+                    return Compiled(lambda run: bool(run[cell]))
+        found = self.node(node)
+        if found.constant:
+            return constant(truth(found.value))
+        code = found.code
+
+        def test(run: Run) -> bool:
+            value = code(run)
+            if value is None:
+                return False
+            if value.__class__ is str:
+                return True
+            if value.__class__ not in PLAIN:
+                try:
+                    value = leaf(run, value)
+                except NotText:
+                    return True  # a segment that is there
+            return truth(value)
+
+        return Compiled(test)
+
+    # --- what is the same for nodes and values ------------------------------------------
+
+    def common(self, node: Expr, compile: Callable[[Expr], Compiled]) -> Compiled:
+        match node:
+            case Literal(value):
+                return constant(value)
+            case ListOf(items):
+                return self.list_of([compile(item) for item in items])
+            case Call():
+                return compile_call(self, node)
+            case Required(operand):
+                return self.required(node, compile(operand))
+            case Operation("??", left, right):
+                return self.otherwise(compile(left), compile(right))
+            case Operation("and" | "or") | Not():
+                return self.test(node)
+            case Operation("matches", left, right):
+                call = Call("matches", (left, right), True, node.start, node.end)
+                return compile_call(self, call)
+            case Operation(operator) if operator in _COMPARISONS:
+                return self.test(node)
+            case Operation(operator, left, right):
+                return self.arithmetic(node, operator, self.value(left), self.value(right))
+            case Negative(operand):
+                return self.arithmetic(node, "-", constant(0), self.value(operand))
+        raise AssertionError(node)
+
+    def list_of(self, items: list[Compiled]) -> Compiled:
+        if all(item.constant for item in items):
+            return constant([item.value for item in items if item.value is not None])
+        codes = tuple(item.code for item in items)
+        return Compiled(
+            lambda run: (
+                [value for value in [code(run) for code in codes] if value is not None] or None
+            )
+        )
+
+    def required(self, node: Required, inner: Compiled) -> Compiled:
+        code, where = inner.code, str(self.place(node.operand))
+        what = self.source(node.operand)
+        if len(what) > 60:
+            what = what[:57] + "..."
+        absent = (None, NULL)
+
+        def required(run: Run) -> Any:
+            value = code(run)
+            if value.__class__ is str:
+                return value
+            if value in absent or (value.__class__ is not bool and not value and value != 0):
+                raise failed("R101", where, f"{what} is required and missing")
+            return value
+
+        return Compiled(required)
+
+    def otherwise(self, left: Compiled, right: Compiled) -> Compiled:
+        if left.constant:
+            return right if left.value is None else left
+        first, second = left.code, right.code
+        if right.constant:
+            fixed = right.value
+
+            def fallback(run: Run) -> Any:
+                value = first(run)
+                return fixed if value is None else value
+
+            return Compiled(fallback)
+
+        def otherwise(run: Run) -> Any:
+            value = first(run)
+            return second(run) if value is None else value
+
+        return Compiled(otherwise)
+
+    def logic(self, operator: str, left: Compiled, right: Compiled) -> Compiled:
+        first, second = left.code, right.code
+        if left.constant:
+            return right if left.value is (operator == "and") else constant(operator == "or")
+        if operator == "and":
+            return Compiled(lambda run: first(run) and second(run))
+        return Compiled(lambda run: first(run) or second(run))
+
+    def comparison(self, node: Operation, left: Expr, right: Expr) -> Compiled:
+        first, second = self.value(left), self.value(right)
+        operator = node.operator
+        if operator in ("in", "not in"):
+            return self.membership(operator, first, second)
+        if operator in ("==", "!="):
+            compared = self.equality(first, second)
+            if operator == "==":
+                return compared
+            if compared.constant:
+                return constant(not compared.value)
+            same = compared.code
+            return Compiled(lambda run: not same(run))
+        a, b = (first, second) if operator in ("<", "<=") else (second, first)
+        strict = operator in ("<", ">")
+        if a.constant and b.constant:
+            return constant(_ordered(a.value, b.value, strict))
+        lower, upper = a.code, b.code
+        return Compiled(lambda run: _ordered(lower(run), upper(run), strict))
+
+    def equality(self, first: Compiled, second: Compiled) -> Compiled:
+        if first.constant and second.constant:
+            return constant(equal(first.value, second.value))
+        if first.constant:
+            first, second = second, first
+        left, right = first.code, second.code
+        if second.constant and isinstance(second.value, str):
+            text = second.value
+
+            def is_text(run: Run) -> bool:
+                value = left(run)
+                return value == text if value.__class__ is str else equal(value, text)
+
+            return Compiled(is_text)
+        return Compiled(lambda run: equal(left(run), right(run)))
+
+    def membership(self, operator: str, first: Compiled, second: Compiled) -> Compiled:
+        wanted = operator == "in"
+        left, right = first.code, second.code
+        items = second.value if second.constant else None
+        if isinstance(items, list) and all(isinstance(item, str) for item in items):
+            texts = frozenset(items)
+
+            def among(run: Run) -> bool:
+                value = left(run)
+                if value.__class__ is str:
+                    return (value in texts) is wanted
+                return equal(value, items) is wanted
+
+            return Compiled(among)
+        return Compiled(lambda run: equal(left(run), right(run)) is wanted)
+
+    def arithmetic(self, node: Expr, operator: str, first: Compiled, second: Compiled) -> Compiled:
+        left, right = first.code, second.code
+        where = str(self.place(node))
+        compute = _ARITHMETIC[operator]
+
+        def arithmetic(run: Run) -> Any:
+            a, b = left(run), right(run)
+            if a is None or b is None:
+                return None
+            if a is NULL or b is NULL:
+                return NULL
+            x, y = number_of(a), number_of(b)
+            if x is None or y is None:
+                raise failed("R302", where, f"'{operator}' needs numbers")
+            try:
+                with localcontext(prec=50):
+                    return compute(x, y)
+            except (ArithmeticError, InvalidOperation):
+                raise failed("R303", where, f"'{operator}' has no result") from None
+
+        if first.constant and second.constant:
+            try:
+                return constant(arithmetic([]))
+            except MappingError as error:
+                return self.refuse("M108", node, error.info.summary)
+        return Compiled(arithmetic)
+
+    # --- variables and paths ------------------------------------------------------------
+
+    def binding(self, node: Variable) -> Binding | None:
+        binding = self.scope.find(node.name)
+        if binding is None:
+            help = did_you_mean(node.name, set(self.scope.visible()))
+            if self.scope.within_map:
+                help = help or "a map sees only its arguments"
+            self.refuse("M301", node, f"unknown variable '${node.name}'", help)
+            return None
+        binding.used = True
+        return binding
+
+    def variable_value(self, node: Variable) -> Compiled:
+        binding = self.binding(node)
+        if binding is None:
+            return NOTHING_AT_ALL
+        cell, where = binding.cell, str(self.place(node))
+
+        def value(run: Run) -> Any:
+            found = run[cell]
+            if found.__class__ is str or found is None:
+                return found
+            try:
+                return leaf(run, found)
+            except NotText as error:
+                raise failed("R304", where, str(error)) from None
+
+        return self.traced(Compiled(value), node)
+
+    def path(self, node: Expr, *, as_value: bool) -> Compiled:
+        root: Expr = node.root if isinstance(node, Path) else node
+        steps: tuple[Step, ...] = node.steps if isinstance(node, Path) else ()
+        if isinstance(root, Segment) and self.scope.within_map:
+            return self.refuse(
+                "M308",
+                root,
+                "a map sees only its arguments",
+                f"give {root.name} to the map as an argument",
+            )
+        if self.unit.format != "hl7v2":
+            for step in steps:
+                if isinstance(step, Number):
+                    return self.refuse(
+                        "M104", step, "numbered parts are HL7's", f"write [{step.number}]"
+                    )
+        fast = self.fast_path(root, steps, as_value)
+        if fast is None:
+            fast = self.general_path(root, steps, as_value)
+        return self.traced(fast, node) if as_value else fast
+
+    def fast_path(self, root: Expr, steps: tuple[Step, ...], as_value: bool) -> Compiled | None:
+        numbers = tuple(step.number for step in steps if isinstance(step, Number))
+        plain = len(numbers) == len(steps)
+        layout = self.unit.layout
+        if isinstance(root, Segment):
+            if not steps:
+                return Compiled(hl7.first_segment(root.name, self.scope.home().group))
+            if plain and as_value and len(numbers) <= 3:
+                cell = self.scope.segment_cell(root.name, layout)
+                if root.name in hl7.HEADERS and numbers[0] < 3:
+                    return Compiled(hl7.raw_field(cell, numbers[0]))
+                make = (hl7.field_text, hl7.component_text, hl7.subcomponent_text)[len(numbers) - 1]
+                return Compiled(make(cell, *numbers))
+            if not as_value and len(steps) == 1 and isinstance(steps[0], Every):
+                every = hl7.every_segment(root.name, self.scope.home().group)
+                return Compiled(lambda run: every(run) or None)
+            if (
+                not as_value
+                and len(steps) == 2
+                and isinstance(steps[0], Number)
+                and isinstance(steps[1], Every)
+                and root.name not in hl7.HEADERS
+            ):
+                cell = self.scope.segment_cell(root.name, layout)
+                return Compiled(hl7.every_repetition(cell, steps[0].number))
+            return None
+        cell_of_root = self.root_cell(root)
+        if cell_of_root is None or not as_value:
+            return None
+        if plain and 1 <= len(numbers) <= 2 and self.unit.format == "hl7v2":
+            advances = tuple(Advance(number, ()) for number in numbers)
+
+            def slow(run: Run, node: Any) -> Any:
+                found = [node]
+                for advance in advances:
+                    found = [
+                        item for one in found for item in step_from(run, one, advance.step, False)
+                    ][:1]
+                return leaf(run, found[0]) if found and found[0] is not None else None
+
+            if len(numbers) == 1:
+                return Compiled(hl7.variable_text(cell_of_root, numbers[0], slow))
+            number, part = numbers
+            return Compiled(hl7.variable_part_text(cell_of_root, number, part, slow))
+        if steps and all(isinstance(step, Name) for step in steps) and self.unit.format != "hl7v2":
+            names = tuple(step.name for step in steps if isinstance(step, Name))
+            return Compiled(names_from(cell_of_root, names, self.unit.format == "fhir"))
+        return None
+
+    def root_cell(self, root: Expr) -> int | None:
+        if isinstance(root, Variable):
+            binding = self.binding(root)
+            return None if binding is None else binding.cell
+        return self.scope.item if isinstance(root, Item) else None
+
+    def general_path(self, root: Expr, steps: tuple[Step, ...], as_value: bool) -> Compiled:
+        selectors: list[Selector] = []
+        advances: list[Advance] = []
+        step: int | str | None = None
+        for part in (*steps, None):
+            match part:
+                case Index(index):
+                    selectors.append(Selector(index=index))
+                case Every():
+                    selectors.append(Selector())
+                case Where(test):
+                    selectors.append(self.where(test))
+                case _:
+                    if advances or selectors or step is not None:
+                        advances.append(Advance(step, tuple(selectors)))
+                    elif self.first_step_selects_nothing(root):
+                        advances.append(Advance(None, ()))
+                    selectors = []
+                    if isinstance(part, Name):
+                        step = part.name
+                    elif isinstance(part, Number):
+                        step = part.number
+        start = self.root_code(root, advances)
+        make = value_code if as_value else node_code
+        code = make(start, tuple(advances), self.unit.format == "fhir")
+        if not as_value:
+            return Compiled(code)
+        where = str(self.place(root))
+
+        def checked(run: Run) -> Any:
+            try:
+                return code(run)
+            except NotText as error:
+                raise failed("R304", where, str(error)) from None
+
+        return Compiled(checked)
+
+    def first_step_selects_nothing(self, root: Expr) -> bool:
+        """Whether the root may be a list of which a path without selector takes the first."""
+        return not isinstance(root, Segment)
+
+    def where(self, test: Expr) -> Selector:
+        scope = Scope(self.scope)
+        scope.item = self.unit.layout.cell()
+        inner = ExpressionCompiler(self.unit, scope, self.scalar)
+        return Selector(test=inner.test(test).code, cell=scope.item)
+
+    def root_code(self, root: Expr, advances: list[Advance]) -> Code:
+        match root:
+            case Segment(name):
+                group = self.scope.home().group
+                if advances and advances[0].step is None:
+                    return hl7.every_segment(name, group)
+                return hl7.first_segment(name, group)
+            case Resources(name):
+                if self.unit.resources_cell is None:
+                    self.unit.resources_cell = self.unit.layout.cell()
+                cell = self.unit.resources_cell
+                return lambda run: run[cell].get(name)
+            case Item():
+                item = self.scope.item
+                assert item is not None  # noqa: S101 - the grammar allows '.' in […] only
+                return lambda run: run[item]
+            case _:
+                return self.node(root).code
+
+    # --- explaining ---------------------------------------------------------------------
+
+    def traced(self, found: Compiled, node: Expr) -> Compiled:
+        """In an explaining compilation, a path writes down what it read."""
+        if not self.unit.trace or found.constant:
+            return found
+        code, label = found.code, self.source(node)
+        origin: int | None = None
+        root = node.root if isinstance(node, Path) else node
+        if isinstance(root, Variable):
+            binding = self.scope.find(root.name)
+            origin = None if binding is None else binding.origin
+            suffix = self.scalar.text[root.end : node.end]
+        else:
+            suffix = ""
+
+        def traced(run: Run) -> Any:
+            value = code(run)
+            if run[SOURCES] is not None:
+                known = None if origin is None else run[origin]
+                run[SOURCES].append((label if known is None else known + suffix, value))
+            return value
+
+        return Compiled(traced)
+
+
+def _ordered(low: Any, high: Any, strict: bool) -> bool:
+    if low is None or high is None or low is NULL or high is NULL:
+        return False
+    return less(low, high) or (not strict and equal(low, high))
+
+
+_COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "not in"})
+_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "+": lambda a, b: _narrow(Decimal(a) + Decimal(b), a, b),
+    "-": lambda a, b: _narrow(Decimal(a) - Decimal(b), a, b),
+    "*": lambda a, b: _narrow(Decimal(a) * Decimal(b), a, b),
+    "/": lambda a, b: _shortest(Decimal(a) / Decimal(b)),
+}
+
+
+def _narrow(result: Decimal, a: Any, b: Any) -> int | Decimal:
+    """Whole numbers stay whole while they are exact."""
+    if isinstance(a, int) and isinstance(b, int) and result == result.to_integral_value():
+        return int(result) if abs(result.adjusted()) < 40 else result
+    return result
+
+
+def _shortest(result: Decimal) -> int | Decimal:
+    """At most 28 digits, and a whole result without a point."""
+    whole = result.to_integral_value()
+    if result == whole and abs(result.adjusted()) < 28:
+        return int(whole)
+    return Decimal(format(result, ".28g"))

@@ -1,0 +1,64 @@
+"""References between FHIR resources of one input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.mapping.functions.signature import Context, function
+
+
+@function(
+    examples=[
+        ("resolve('Patient/1')", None),
+        ("resolve(first([]))", None),
+        ("exists(resolve('urn:uuid:1'))", False),
+    ]
+)
+def resolve(context: Context, reference: Any) -> Any:
+    """The resource that a reference means: in the input Bundle by full URL or ``Type/id``, or
+    contained (``#id``) in the input resource.  Nothing when it is not there."""
+    target = reference.get("reference") if isinstance(reference, dict) else reference
+    if not isinstance(target, str):
+        return None
+    index = context.memo.get("resolve")
+    if index is None:
+        index = context.memo["resolve"] = _index(getattr(context.document, "value", None))
+    found = index.get(target)
+    if found is None and "/" in target:
+        found = index.get("/".join(target.partition("/_history/")[0].split("/")[-2:]))
+    return found
+
+
+def _index(value: Any) -> dict[str, Any]:
+    index: dict[str, Any] = {}
+    if not isinstance(value, dict):
+        return index
+    entries = value.get("entry")
+    listed: list[Any] = entries if isinstance(entries, list) else [{"resource": value}]
+    for entry in listed:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(resource, dict):
+            continue
+        if isinstance(entry.get("fullUrl"), str):
+            index.setdefault(entry["fullUrl"], resource)
+        if isinstance(resource.get("id"), str):
+            index.setdefault(f"{resource.get('resourceType')}/{resource['id']}", resource)
+        contained = resource.get("contained")
+        for inner in contained if isinstance(contained, list) else ():
+            if isinstance(inner, dict) and isinstance(inner.get("id"), str):
+                index.setdefault(f"#{inner['id']}", inner)
+    return index
+
+
+@function(
+    examples=[
+        ("reference('Patient', '1').reference", "Patient/1"),
+        ("reference('Patient', first([]))", None),
+        ("reference('Patient', 'a b')", None),
+    ]
+)
+def reference(type: str, id: str) -> dict[str, Any] | None:
+    """A FHIR Reference to ``Type/id``; nothing when the id cannot be one."""
+    if not id or len(id) > 64 or not all(c.isascii() and (c.isalnum() or c in "-.") for c in id):
+        return None
+    return {"reference": f"{type}/{id}"}

@@ -1,0 +1,549 @@
+"""Text of an expression to its tree.
+
+::
+
+    expr    := or ('??' or)*
+    or      := and ('or' and)*          and := not ('and' not)*      not := 'not' not | cmp
+    cmp     := sum (('=='|'!='|'<'|'<='|'>'|'>='|'in'|'not in'|'matches') sum)?
+    sum     := product (('+'|'-') product)*       product := pipe (('*'|'/') pipe)*
+    pipe    := unary ('|' name args?)*            unary := '-' unary | prim
+    prim    := (text | number | true | false | list | root | name args | '(' expr ')') step* '!'?
+    step    := '.' name | '.' number | '.' text | '[' (number | '*' | 'last' | expr) ']'
+             | '-' number                          (hl7v2, directly after a segment)
+
+The steps of a path are written without spaces.  Nothing recurses deeper than `MAX_DEPTH`, and
+each character is read a bounded number of times, so that parsing ends for every text.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from engine.mapping.ast import (
+    Call,
+    Every,
+    Expr,
+    Index,
+    Item,
+    ListOf,
+    Literal,
+    Name,
+    Negative,
+    Not,
+    Number,
+    Operation,
+    Path,
+    Required,
+    Resources,
+    Segment,
+    Step,
+    Variable,
+    Where,
+)
+from engine.syntax import Diagnostics, Scalar
+
+MAX_DEPTH: Final = 40
+MAX_LENGTH: Final = 4000
+
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_WORD: Final = re.compile(r"[^\W\d]\w*")
+_SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}(?!\w)")
+_DIGITS: Final = re.compile(r"[0-9]+")
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_COMPARISON: Final = re.compile(r"==|!=|<=|>=|<|>|(?:in|matches)(?!\w)|not\s+in(?!\w)")
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
+_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+_RESERVED: Final = frozenset({"and", "or", "not", "in", "matches", "true", "false", "last"})
+_CALLABLE: Final = frozenset({"last", "matches"})
+
+
+class _Unreadable(Exception):
+    def __init__(
+        self, code: str, offset: int, message: str, *, length: int = 1, help: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code, self.offset, self.message = code, offset, message
+        self.length, self.help = length, help
+
+
+def is_expression(text: str) -> bool:
+    """``==`` begins a literal that starts with ``=``."""
+    return text.startswith("=") and not text.startswith("==")
+
+
+def parse_expression(
+    scalar: Scalar, format: str, diagnostics: Diagnostics, *, start: int | None = None
+) -> Expr | None:
+    """The tree of the expression from ``start`` on (default: after the ``=``, if there is one).
+
+    Returns None after a diagnostic; never raises.
+    """
+    text = scalar.text
+    if start is None:
+        start = 1 if is_expression(text) else 0
+    try:
+        return _Parser(text, start, format).whole()
+    except _Unreadable as found:
+        diagnostics.add(
+            found.code,
+            scalar.at(found.offset),
+            found.message,
+            length=found.length,
+            help=found.help,
+        )
+        return None
+
+
+class _Parser:
+    def __init__(self, text: str, start: int, format: str) -> None:
+        self.text, self.at, self.format = text, start, format
+        self.depth = 0
+        self.predicates = 0
+
+    def whole(self) -> Expr:
+        if len(self.text) > MAX_LENGTH:
+            raise _Unreadable("M105", 0, f"an expression has at most {MAX_LENGTH} characters")
+        self.space()
+        if self.at >= len(self.text):
+            raise _Unreadable("M101", max(0, self.at - 1), "an expression is missing after '='")
+        tree = self.expression()
+        self.space()
+        if self.at < len(self.text):
+            self.unexpected()
+        return tree
+
+    # --- reading ------------------------------------------------------------------------
+
+    def space(self) -> None:
+        found = _SPACE.match(self.text, self.at)
+        if found is not None:
+            self.at = found.end()
+
+    def sees(self, token: str) -> bool:
+        return self.text.startswith(token, self.at)
+
+    def takes(self, token: str) -> bool:
+        """Skip spaces, then the token if it is there; a word must end where the token ends."""
+        self.space()
+        if not self.sees(token):
+            return False
+        end = self.at + len(token)
+        if token[-1].isalpha() and end < len(self.text) and (self.text[end] + "a").isidentifier():
+            return False
+        self.at = end
+        return True
+
+    def expect(self, token: str, opened: int | None = None) -> None:
+        if self.takes(token):
+            return
+        if self.at >= len(self.text):
+            place = len(self.text) - 1 if opened is None else opened
+            raise _Unreadable("M101", place, f"'{token}' is missing at the end")
+        self.unexpected(help=f"'{token}' was expected here")
+
+    def unexpected(self, *, help: str | None = None) -> None:
+        self.space()
+        if self.at >= len(self.text):
+            raise _Unreadable(
+                "M101", max(0, len(self.text) - 1), "the expression ends too early", help=help
+            )
+        word = _WORD.match(self.text, self.at)
+        found = word.group() if word else self.text[self.at]
+        if help is None:
+            help = _HINTS.get(self.text[self.at : self.at + 2]) or _HINTS.get(found)
+        raise _Unreadable("M101", self.at, f"unexpected '{found}'", length=len(found), help=help)
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _Unreadable("M105", self.at - 1, f"nested more than {MAX_DEPTH} deep")
+
+    # --- operators ----------------------------------------------------------------------
+
+    def expression(self) -> Expr:
+        self.deeper()
+        left = self.disjunction()
+        while self.takes("??"):
+            right = self.disjunction()
+            left = Operation("??", left, right, left.start, right.end)
+        self.depth -= 1
+        return left
+
+    def disjunction(self) -> Expr:
+        left = self.conjunction()
+        while self.takes("or"):
+            right = self.conjunction()
+            left = Operation("or", left, right, left.start, right.end)
+        return left
+
+    def conjunction(self) -> Expr:
+        left = self.negation()
+        while self.takes("and"):
+            right = self.negation()
+            left = Operation("and", left, right, left.start, right.end)
+        return left
+
+    def negation(self) -> Expr:
+        self.space()
+        start = self.at
+        if self.takes("not"):
+            self.deeper()
+            operand = self.negation()
+            self.depth -= 1
+            return Not(operand, start, operand.end)
+        return self.comparison()
+
+    def comparison(self) -> Expr:
+        left = self.sum()
+        operator = self.operator()
+        if operator is None:
+            return left
+        right = self.sum()
+        start = self.at
+        if self.operator() is not None:
+            raise _Unreadable(
+                "M106",
+                start,
+                "comparisons cannot be chained",
+                help="write 'a < b and b < c'",
+            )
+        return Operation(operator, left, right, left.start, right.end)
+
+    def operator(self) -> str | None:
+        self.space()
+        found = _COMPARISON.match(self.text, self.at)
+        if found is None:
+            return None
+        self.at = found.end()
+        return " ".join(found.group().split())
+
+    def sum(self) -> Expr:
+        left = self.product()
+        while True:
+            operator = "+" if self.takes("+") else "-" if self.takes("-") else None
+            if operator is None:
+                return left
+            right = self.product()
+            left = Operation(operator, left, right, left.start, right.end)
+
+    def product(self) -> Expr:
+        left = self.pipe()
+        while True:
+            operator = "*" if self.takes("*") else "/" if self.takes("/") else None
+            if operator is None:
+                return left
+            right = self.pipe()
+            left = Operation(operator, left, right, left.start, right.end)
+
+    def pipe(self) -> Expr:
+        left = self.unary()
+        while True:
+            self.space()
+            if self.sees("||"):
+                self.unexpected()
+            if not self.takes("|"):
+                return left
+            self.space()
+            start = self.at
+            word = _WORD.match(self.text, self.at)
+            if word is None or word.group() in _RESERVED - _CALLABLE:
+                self.unexpected(help="the name of a function comes after '|'")
+                raise AssertionError
+            self.at = word.end()
+            arguments = self.arguments() if self.sees("(") else ()
+            left = Call(word.group(), (left, *arguments), True, start, self.at)
+            left = self.required(left)
+
+    def unary(self) -> Expr:
+        self.space()
+        start = self.at
+        if self.sees("-"):
+            self.at += 1
+            self.deeper()
+            operand = self.unary()
+            self.depth -= 1
+            return Negative(operand, start, operand.end)
+        return self.primary()
+
+    # --- operands -----------------------------------------------------------------------
+
+    def primary(self) -> Expr:
+        root = self.root()
+        steps = self.steps(root)
+        whole: Expr = Path(root, steps, root.start, self.at) if steps else root
+        return self.required(whole)
+
+    def required(self, operand: Expr) -> Expr:
+        if self.sees("!") and not self.sees("!="):
+            self.at += 1
+            return Required(operand, operand.start, self.at)
+        return operand
+
+    def root(self) -> Expr:
+        self.space()
+        start = self.at
+        char = self.text[start : start + 1]
+        if char in ("'", '"'):
+            value = self.quoted()
+            return Literal(value, start, self.at)
+        if char.isdigit() and char.isascii():
+            return self.number()
+        if char == "(":
+            self.at += 1
+            inside = self.expression()
+            self.expect(")", start)
+            return inside
+        if char == "[":
+            return self.list_of()
+        if char == "$":
+            word = _WORD.match(self.text, start + 1)
+            if word is None:
+                self.at += 1
+                self.unexpected(help="the name of a variable comes after '$'")
+                raise AssertionError
+            self.at = word.end()
+            return Variable(word.group(), start, self.at)
+        if char == ".":
+            return self.item()
+        return self.named()
+
+    def named(self) -> Expr:
+        start = self.at
+        word = _WORD.match(self.text, start)
+        if word is None:
+            self.unexpected()
+            raise AssertionError
+        name = word.group()
+        if name in ("true", "false"):
+            self.at = word.end()
+            return Literal(name == "true", start, self.at)
+        if name in _RESERVED and not (name in _CALLABLE and self.text.startswith("(", word.end())):
+            self.unexpected()
+        self.at = word.end()
+        if self.sees("("):
+            return Call(name, self.arguments(), False, start, word.end())
+        if self.format == "hl7v2":
+            if _SEGMENT.fullmatch(name):
+                return Segment(name, start, self.at)
+            raise _Unreadable(
+                "M104",
+                start,
+                f"'{name}' is not a segment",
+                length=len(name),
+                help=_word_help(name)
+                or "a path begins with a segment's name, such as PID-5.1, or with a variable",
+            )
+        if self.format == "fhir" and name[0].isupper():
+            return Resources(name, start, self.at)
+        begins = "$src" if self.format == "json" else "a resource type, such as Patient"
+        raise _Unreadable(
+            "M104",
+            start,
+            f"'{name}' is not a path",
+            length=len(name),
+            help=_word_help(name)
+            or f"a path begins with {begins}, or with a variable; text is quoted: '{name}'",
+        )
+
+    def number(self) -> Literal:
+        start = self.at
+        found = _NUMBER.match(self.text, start)
+        assert found is not None  # noqa: S101 - the caller saw a digit
+        digits = found.group()
+        if len(digits) > 40:
+            raise _Unreadable("M101", start, "a number has at most 40 digits", length=len(digits))
+        self.at = found.end()
+        if _WORD.match(self.text, self.at):
+            self.unexpected()
+        return Literal(Decimal(digits) if "." in digits else int(digits), start, self.at)
+
+    def quoted(self) -> str:
+        start, quote = self.at, self.text[self.at]
+        at = start + 1
+        while True:
+            end = self.text.find(quote, at)
+            if end < 0:
+                raise _Unreadable(
+                    "M102", start, "this text is not closed", help=f"end it with {quote}"
+                )
+            slashes = end - len(self.text[:end].rstrip("\\"))
+            if slashes % 2 == 0:
+                break
+            at = end + 1
+        self.at = end + 1
+        return _ESCAPE.sub(_unescaped, self.text[start + 1 : end])
+
+    def list_of(self) -> ListOf:
+        start = self.at
+        self.at += 1
+        items: list[Expr] = []
+        if not self.takes("]"):
+            while True:
+                items.append(self.expression())
+                if not self.takes(","):
+                    break
+            self.expect("]", start)
+        return ListOf(tuple(items), start, self.at)
+
+    def arguments(self) -> tuple[Expr, ...]:
+        opened = self.at
+        self.at += 1
+        if self.takes(")"):
+            return ()
+        found = [self.expression()]
+        while self.takes(","):
+            found.append(self.expression())
+        self.expect(")", opened)
+        return tuple(found)
+
+    # --- paths --------------------------------------------------------------------------
+
+    def item(self) -> Expr:
+        start = self.at
+        if not self.predicates:
+            raise _Unreadable(
+                "M104",
+                start,
+                "'.' has no item here",
+                help="'.' is the item inside […]; elsewhere a path begins with a name",
+            )
+        after = self.text[start + 1 : start + 2]
+        if after and (after.isalnum() or after in "_'\"@"):
+            return Item(start, start)  # the steps begin at the dot
+        self.at += 1
+        return Item(start, self.at)
+
+    def steps(self, root: Expr) -> tuple[Step, ...]:
+        if isinstance(root, Literal | ListOf):
+            return ()
+        steps: list[Step] = []
+        while True:
+            char = self.text[self.at : self.at + 1]
+            if char == ".":
+                steps.append(self.dotted(root, steps))
+            elif char == "[":
+                steps.append(self.selector())
+            elif char == "-" and self.follows_segment(root, steps):
+                found = _DIGITS.match(self.text, self.at + 1)
+                if found is None:
+                    return tuple(steps)
+                steps.append(self.numbered(found))
+            else:
+                return tuple(steps)
+
+    def follows_segment(self, root: Expr, steps: list[Step]) -> bool:
+        if self.format != "hl7v2":
+            return False
+        last: Step | None = None
+        for step in reversed(steps):
+            if not isinstance(step, Index | Every | Where):
+                last = step
+                break
+        if last is None:
+            return isinstance(root, Segment)
+        return isinstance(last, Name) and _SEGMENT.fullmatch(last.name) is not None
+
+    def dotted(self, root: Expr, steps: list[Step]) -> Step:
+        start = self.at
+        after = self.text[start + 1 : start + 2]
+        if after in ("'", '"'):
+            self.at += 1
+            return Name(self.quoted(), start, self.at)
+        digits = _DIGITS.match(self.text, start + 1)
+        if digits is not None:
+            if self.follows_segment(root, steps):
+                segment = self.text[root.start : start]
+                raise _Unreadable(
+                    "M104",
+                    start,
+                    "a field follows its segment with a hyphen",
+                    length=digits.end() - start,
+                    help=f"write {segment}-{digits.group()}",
+                )
+            return self.numbered(digits)
+        word = _WORD.match(self.text, start + 1)
+        if word is None:
+            self.at += 1
+            self.unexpected(help="a name or a number comes after '.'")
+            raise AssertionError
+        self.at = word.end()
+        return Name(word.group(), start, self.at)
+
+    def numbered(self, digits: re.Match[str]) -> Number:
+        start, self.at = self.at, digits.end()
+        if _WORD.match(self.text, self.at):
+            self.unexpected()
+        number = int(digits.group()) if len(digits.group()) <= 4 else 0
+        if number == 0:
+            raise _Unreadable(
+                "M103",
+                digits.start(),
+                "fields and components count from 1 to 9999",
+                length=len(digits.group()),
+            )
+        return Number(number, start, self.at)
+
+    def selector(self) -> Step:
+        start = self.at
+        self.at += 1
+        self.space()
+        digits = _DIGITS.match(self.text, self.at)
+        if digits is not None and self.text[digits.end() : digits.end() + 1] == "]":
+            self.at = digits.end() + 1
+            number = int(digits.group()) if len(digits.group()) <= 6 else 0
+            if number == 0:
+                raise _Unreadable(
+                    "M103",
+                    digits.start(),
+                    "indexes count from 1",
+                    length=len(digits.group()),
+                    help="the first is [1], the last is [last]",
+                )
+            return Index(number, start, self.at)
+        if self.takes("*"):
+            self.expect("]", start)
+            return Every(start, self.at)
+        if self.takes("last"):
+            self.expect("]", start)
+            return Index(-1, start, self.at)
+        self.predicates += 1
+        test = self.expression()
+        self.predicates -= 1
+        self.expect("]", start)
+        return Where(test, start, self.at)
+
+
+_HINTS: Final = {
+    "||": "write 'or'; one '|' pipes into a function",
+    "&&": "write 'and'",
+    "=": "write '==' to compare",
+    "&": "write 'and'",
+    "%": "there is no remainder",
+    ":": "names of arguments are not written here",
+    "{": "an object is written in YAML, below its key",
+    ";": "an expression ends here",
+}
+
+
+def _word_help(name: str) -> str | None:
+    words = {
+        "null": "a missing value is nothing: leave it out, or test it with exists(…)",
+        "None": "a missing value is nothing: leave it out, or test it with exists(…)",
+        "True": "write true",
+        "False": "write false",
+        "AND": "write and",
+        "OR": "write or",
+        "NOT": "write not",
+        "IN": "write in",
+    }
+    return words.get(name)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """An unknown escape stays as it is, so that patterns need no double backslashes."""
+    if found.group(1):
+        code = int(found.group(1), 16)
+        return found.group() if 0xD800 <= code <= 0xDFFF else chr(code)
+    return _ESCAPES.get(found.group(2), found.group())

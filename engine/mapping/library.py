@@ -1,0 +1,101 @@
+"""Finds what mappings import: other files of the mappings folder, and registered functions.
+
+Files are read once for each `Library`; a reload makes a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from engine.mapping.functions import BUILT_IN
+from engine.mapping.functions.signature import Function
+from engine.mapping.mapfile import MapFile, read_map_file
+from engine.syntax import Diagnostics, decode_yaml, read_yaml
+
+
+class Library(Protocol):
+    """What `compile_mapping` asks for."""
+
+    @property
+    def functions(self) -> Mapping[str, Function]: ...
+
+    def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
+        """The imported file; None when there is none of this name."""
+
+    def names(self) -> tuple[str, ...]:
+        """What can be imported, for "did you mean"."""
+
+    def digest(self, name: str) -> str:
+        """A hash of the content of a loaded file."""
+
+
+class FolderLibrary:
+    """A mappings folder: ``lib/datatypes`` is ``<root>/lib/datatypes.yaml``."""
+
+    def __init__(
+        self, root: Path, functions: Mapping[str, Function] = BUILT_IN, *, shown: str | None = None
+    ) -> None:
+        self._root = root
+        self._shown = root.name if shown is None else shown
+        self._functions = functions
+        self._files: dict[str, tuple[MapFile | None, Diagnostics, str]] = {}
+        self.sources: dict[str, str] = {}
+        """The text of each file read, by the name that diagnostics use."""
+
+    @property
+    def functions(self) -> Mapping[str, Function]:
+        return self._functions
+
+    def names(self) -> tuple[str, ...]:
+        found = (
+            path.relative_to(self._root).with_suffix("").as_posix()
+            for path in sorted(self._root.rglob("*.yaml"))
+            if not path.name.endswith(".test.yaml")
+        )
+        return tuple(found)
+
+    def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
+        if name not in self._files:
+            self._files[name] = self._read(name)
+        found, problems, _ = self._files[name]
+        diagnostics.extend(problems)
+        return found
+
+    def digest(self, name: str) -> str:
+        return self._files[name][2]
+
+    def _read(self, name: str) -> tuple[MapFile | None, Diagnostics, str]:
+        problems = Diagnostics()
+        parts = name.split("/")
+        path = self._root.joinpath(*parts).with_suffix(".yaml")
+        if not name or any(part in ("", ".", "..") for part in parts) or not path.is_file():
+            return None, problems, ""
+        shown = f"{self._shown}/{name}.yaml" if self._shown else f"{name}.yaml"
+        body = path.read_bytes()
+        text = decode_yaml(body, shown, problems)
+        found: MapFile | None = None
+        if text is not None:
+            self.sources[shown] = text
+            root = read_yaml(text, shown, problems)
+            if root is not None:
+                found = read_map_file(root, name, problems, library=True)
+        return found, problems, sha256(body).hexdigest()
+
+
+class EmptyLibrary:
+    """No imports, only functions."""
+
+    def __init__(self, functions: Mapping[str, Function] = BUILT_IN) -> None:
+        self.functions = functions
+
+    def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
+        return None
+
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def digest(self, name: str) -> str:
+        return ""

@@ -1,0 +1,190 @@
+"""The parts of a mapping file, read but not yet compiled.
+
+A file with ``out:`` is a mapping; one without is a library of maps and tables for ``import:``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.mapping.program import PARAMETER_TYPES
+from engine.mapping.tables import Table, read_table
+from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
+from engine.syntax.nearest import did_you_mean
+
+SOURCES: Final = ("hl7v2", "json", "fhir")
+TARGETS: Final = ("hl7v2", "json", "fhir")
+_KEYS: Final = (
+    "mapping", "description", "from", "to", "import", "params", "let", "out", "maps", "tables",
+)  # fmt: skip
+_FROM: Final = ("format", "message", "messages", "version", "versions", "resource", "type")
+_TO: Final = ("format", "message", "version", "resource", "type")
+
+
+@dataclass(frozen=True, slots=True)
+class MapDefinition:
+    name: str
+    arguments: tuple[Scalar, ...]
+    out: Node
+    key: Scalar
+    format: str | None  # the format its paths are written for; None: that of who imports it
+
+
+@dataclass(slots=True)
+class MapFile:
+    """What a mapping file says.  Anything wrong in it is already a diagnostic."""
+
+    name: str
+    root: Mapping
+    source: str | None = None
+    target: str | None = None
+    imports: tuple[Scalar, ...] = ()
+    parameters: dict[str, str] = field(default_factory=dict)
+    let: Mapping | None = None
+    out: Node | None = None
+    maps: dict[str, MapDefinition] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    table_keys: dict[str, Scalar] = field(default_factory=dict)
+
+
+def read_map_file(
+    root: Node, name: str, diagnostics: Diagnostics, *, library: bool = False
+) -> MapFile | None:
+    """The parts of a file; None when it is no mapping at all.  ``name`` is the file's."""
+    if not isinstance(root, Mapping):
+        diagnostics.at("M001", root, "a mapping file is a YAML mapping", help="mapping: NAME …")
+        return None
+    found = MapFile(name, root)
+    for key, _ in root.entries:
+        if key.text not in _KEYS:
+            diagnostics.at(
+                "M002",
+                key,
+                f"unknown key '{key.text}'",
+                help=did_you_mean(key.text, _KEYS),
+            )
+    given = root.get("mapping")
+    if isinstance(given, Scalar) and name and given.text != name:
+        diagnostics.at(
+            "M005",
+            given,
+            f"the mapping is called '{given.text}', its file '{name}'",
+            help=f"write 'mapping: {name}'",
+        )
+    found.source = _format(root, "from", _FROM, SOURCES, diagnostics, wanted=not library)
+    found.target = _format(root, "to", _TO, TARGETS, diagnostics, wanted=not library)
+    found.imports = _names(root.get("import"), "import", diagnostics)
+    found.parameters = _parameters(root.get("params"), diagnostics)
+    found.let = _section(root, "let", diagnostics)
+    found.out = root.get("out")
+    if found.out is None and not library:
+        position = root.entries[0][0].position if root.entries else root.position
+        diagnostics.add("M003", position, "'out' is missing", help="out: {…} is what is sent")
+        return None
+    maps = _section(root, "maps", diagnostics)
+    for key, node in maps.entries if maps else ():
+        definition = _map(key, node, found.source, diagnostics)
+        if definition is not None:
+            found.maps[key.text] = definition
+    tables = _section(root, "tables", diagnostics)
+    for key, node in tables.entries if tables else ():
+        table = read_table(key.text, node, diagnostics, key)
+        if table is not None:
+            found.tables[key.text] = table
+            found.table_keys[key.text] = key
+    return found
+
+
+def _format(
+    root: Mapping,
+    side: str,
+    keys: tuple[str, ...],
+    known: tuple[str, ...],
+    diagnostics: Diagnostics,
+    *,
+    wanted: bool,
+) -> str | None:
+    node = root.get(side)
+    if node is None:
+        if wanted:
+            diagnostics.add(
+                "M003",
+                root.position,
+                f"'{side}' is missing",
+                help=f"{side}: {{format: {known[0]}}}",
+            )
+        return None
+    if not isinstance(node, Mapping):
+        diagnostics.at("M001", node, f"'{side}' is a mapping", help=f"{side}: {{format: hl7v2}}")
+        return None
+    for key, _ in node.entries:
+        if key.text not in keys:
+            help = did_you_mean(key.text, keys)
+            diagnostics.at("M002", key, f"unknown key '{key.text}' in '{side}'", help=help)
+    format = node.get("format")
+    if not isinstance(format, Scalar):
+        diagnostics.at("M003", format or node, f"'{side}' has no format", help="format: hl7v2")
+        return None
+    if format.text not in known:
+        diagnostics.at(
+            "M004",
+            format,
+            f"'{format.text}' is no format that a mapping can "
+            f"{'read' if side == 'from' else 'write'}",
+            help=did_you_mean(format.text, known),
+        )
+        return None
+    return format.text
+
+
+def _names(node: Node | None, what: str, diagnostics: Diagnostics) -> tuple[Scalar, ...]:
+    if node is None:
+        return ()
+    if isinstance(node, Scalar):
+        return (node,)
+    if isinstance(node, Sequence) and all(isinstance(item, Scalar) for item in node.items):
+        return tuple(item for item in node.items if isinstance(item, Scalar))
+    diagnostics.at("M001", node, f"'{what}' is a list of names", help=f"{what}: [a, b]")
+    return ()
+
+
+def _section(root: Mapping, name: str, diagnostics: Diagnostics) -> Mapping | None:
+    node = root.get(name)
+    if node is None or isinstance(node, Mapping):
+        return node
+    if isinstance(node, Scalar) and not node.text:
+        return None
+    diagnostics.at("M001", node, f"'{name}' is a mapping of names")
+    return None
+
+
+def _parameters(node: Node | None, diagnostics: Diagnostics) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if node is None:
+        return found
+    if not isinstance(node, Mapping):
+        diagnostics.at("M001", node, "'params' is a mapping of names to types")
+        return found
+    for key, kind in node.entries:
+        if isinstance(kind, Scalar) and kind.text in PARAMETER_TYPES:
+            found[key.text] = kind.text
+        else:
+            known = ", ".join(PARAMETER_TYPES)
+            diagnostics.at("M008", kind, "a parameter's type is wanted", help=f"one of {known}")
+            found[key.text] = "text"
+    return found
+
+
+def _map(
+    key: Scalar, node: Node, source: str | None, diagnostics: Diagnostics
+) -> MapDefinition | None:
+    out = node.get("out") if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping) or out is None:
+        diagnostics.at("M001", key, f"map '{key.text}' has no out", help="{args: [x], out: {…}}")
+        return None
+    for entry, _ in node.entries:
+        if entry.text not in ("args", "out", "description"):
+            diagnostics.at("M002", entry, f"unknown key '{entry.text}' in a map")
+    arguments = _names(node.get("args"), "args", diagnostics)
+    return MapDefinition(key.text, arguments, out, key, source)

@@ -1,0 +1,641 @@
+"""Output nodes to closures: the tree under ``out:`` becomes the tree that is sent.
+
+A closure gives its part of the output, or None when it holds nothing; what holds nothing is left
+out.  Every call builds new objects: nothing of a mapping is ever shared with its output.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.formats.null import NULL
+from engine.mapping.ast import Call, Every, Expr, Name, Number, Path
+from engine.mapping.closures import Compiled, constant
+from engine.mapping.expressions import ExpressionCompiler
+from engine.mapping.failures import failed
+from engine.mapping.grammar import is_expression, parse_expression
+from engine.mapping.looks import looks_like_expression
+from engine.mapping.paths_tree import copied
+from engine.mapping.runstate import NOTHING, SOURCES, STEPS, Code, Run
+from engine.mapping.scope import Binding, Scope, Unit
+from engine.mapping.tables import literal_text
+from engine.mapping.values import text_of
+from engine.syntax import Mapping, Node, Position, Scalar, Sequence
+from engine.syntax.nearest import did_you_mean
+
+_DIRECTIVES: Final = (
+    "$for", "$if", "$let", "$case", "$of", "$else", "$use", "$with", "$first", "$raise", "$id",
+)  # fmt: skip
+_SPREADS: Final = ("$case", "$use", "$first", "$raise")
+_NEEDS: Final = {"$of": "$case", "$else": "$case", "$with": "$use"}
+_FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
+_SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a mapping that can write a value; ``path`` is its place in the file's tree."""
+
+    path: str
+    position: Position
+
+
+class Traced:
+    """Explaining only: a value with the rule that wrote it and what the rule had read."""
+
+    __slots__ = ("rule", "sources", "value")
+
+    def __init__(self, value: Any, rule: Rule, sources: list[tuple[str, Any]]) -> None:
+        self.value, self.rule, self.sources = value, rule, sources
+
+
+class OutputCompiler:
+    """Compiles the output nodes of one unit and collects its rules."""
+
+    def __init__(self, unit: Unit, target: str) -> None:
+        self.unit, self.target = unit, target
+        self.rules: list[Rule] = []
+        self.drops_null = target == "fhir"
+
+    # --- any node -----------------------------------------------------------------------
+
+    def compile(self, node: Node, scope: Scope, path: str, *, inside: bool = False) -> Compiled:
+        """``inside``: within a segment of an HL7 v2 target, where keys are numbers."""
+        match node:
+            case Scalar():
+                return self.leaf(node, scope, path)
+            case Sequence():
+                return self.sequence(node, scope, path, inside)
+            case Mapping():
+                return self.object(node, scope, path, inside)
+
+    def leaf(self, scalar: Scalar, scope: Scope, path: str) -> Compiled:
+        rule = Rule(path, scalar.position)
+        self.rules.append(rule)
+        if not is_expression(scalar.text):
+            found = self.literal(scalar)
+        else:
+            found = self.expression(scalar, scope)
+            if found.constant and (found.value is None or isinstance(found.value, str | bool)):
+                pass
+            elif self.unit.format != "hl7v2" or found.constant:
+                found = _copying(found.code)
+        return self.traced(found, rule) if self.unit.trace else found
+
+    def literal(self, scalar: Scalar) -> Compiled:
+        help = looks_like_expression(scalar, self.unit.format)
+        if help is not None:
+            self.unit.diagnostics.at(
+                "M401",
+                scalar,
+                f"'{scalar.text.strip()}' is text here, but looks like {help.what}",
+                help=f"write '= {scalar.text.strip()}', or quote it to keep it as text",
+            )
+        text = literal_text(scalar.text)
+        if not scalar.quoted and not scalar.block and self.target != "hl7v2":
+            return constant(_TYPED.get(text, text))
+        return constant(text)
+
+    def expression(self, scalar: Scalar, scope: Scope, *, start: int | None = None) -> Compiled:
+        tree = parse_expression(scalar, self.unit.format, self.unit.diagnostics, start=start)
+        if tree is None:
+            return constant(None)
+        return ExpressionCompiler(self.unit, scope, scalar).value(tree)
+
+    def test(self, scalar: Scalar, scope: Scope) -> Code:
+        tree = parse_expression(scalar, self.unit.format, self.unit.diagnostics)
+        if tree is None:
+            return lambda run: False
+        return ExpressionCompiler(self.unit, scope, scalar).test(tree).code
+
+    def node_value(self, node: Node, scope: Scope) -> Compiled:
+        """What a variable or an argument holds: an expression, undecoded, or a literal."""
+        if not isinstance(node, Scalar):
+            self.unit.diagnostics.at(
+                "M501", node, "a single value is wanted here", help="write = and an expression"
+            )
+            return constant(None)
+        if not is_expression(node.text) and not node.text.startswith("$"):
+            return self.literal(node)
+        tree = parse_expression(node, self.unit.format, self.unit.diagnostics)
+        if tree is None:
+            return constant(None)
+        return ExpressionCompiler(self.unit, scope, node).node(tree)
+
+    def traced(self, found: Compiled, rule: Rule) -> Compiled:
+        code = found.code
+        drops_null = self.drops_null
+
+        def traced(run: Run) -> Any:
+            kept, run[SOURCES] = run[SOURCES], []
+            value = code(run)
+            sources, run[SOURCES] = run[SOURCES], kept
+            if value is None or (value is NULL and drops_null):
+                return None
+            return Traced(value, rule, sources)
+
+        return Compiled(traced)
+
+    # --- lists --------------------------------------------------------------------------
+
+    def sequence(self, node: Sequence, scope: Scope, path: str, inside: bool) -> Compiled:
+        parts: list[tuple[Code, bool]] = []
+        for number, item in enumerate(node.items, start=1):
+            found = self.compile(item, scope, f"{path}[{number}]", inside=inside)
+            parts.append((found.code, not isinstance(item, Sequence)))
+        if len(parts) == 1 and parts[0][1]:
+            only = parts[0][0]
+
+            def single(run: Run) -> Any:
+                value = only(run)
+                if value.__class__ is list:
+                    return value
+                return None if value is None or value is NULL else [value]
+
+            return Compiled(single)
+        codes = tuple(parts)
+
+        def sequence(run: Run) -> Any:
+            found: list[Any] = []
+            for code, splices in codes:
+                value = code(run)
+                if value is None:
+                    continue
+                if splices and value.__class__ is list:
+                    found += value
+                else:
+                    found.append(value)
+            return found or None
+
+        return Compiled(sequence)
+
+    # --- objects ------------------------------------------------------------------------
+
+    def object(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
+        self.check_directives(node)
+        loop = node.get("$for")
+        if loop is not None:
+            return self.loop(node, loop, scope, path, inside)
+        return self.guarded(node, scope, path, inside)
+
+    def check_directives(self, node: Mapping) -> None:
+        keys = set(node.keys())
+        for key, _ in node.entries:
+            name = key.text
+            if not name.startswith("$"):
+                continue
+            if name not in _DIRECTIVES:
+                self.unit.diagnostics.at(
+                    "M501",
+                    key,
+                    f"unknown directive '{name}'",
+                    help=did_you_mean(name, _DIRECTIVES)
+                    or "a key that begins with '$' is a directive",
+                )
+            elif name in _NEEDS and _NEEDS[name] not in keys:
+                self.unit.diagnostics.at("M502", key, f"'{name}' stands without '{_NEEDS[name]}'")
+            elif name == "$case" and "$of" not in keys:
+                self.unit.diagnostics.at("M502", key, "'$case' stands without '$of'")
+
+    def loop(self, node: Mapping, loop: Node, scope: Scope, path: str, inside: bool) -> Compiled:
+        header = _FOR.match(loop.text) if isinstance(loop, Scalar) else None
+        if not isinstance(loop, Scalar) or header is None:
+            self.unit.diagnostics.at(
+                "M503", loop, "'$for' names a variable and what it walks", help="x in PID-3[*]"
+            )
+            return constant(None)
+        tree = parse_expression(loop, self.unit.format, self.unit.diagnostics, start=header.end())
+        compiler = ExpressionCompiler(self.unit, scope, loop)
+        source: Code = (lambda run: None) if tree is None else compiler.node(tree).code
+        layout = self.unit.layout
+        cell, index = layout.cell(), layout.cell()
+        walks_group = tree is not None and _is_group(tree)
+        inner = Scope(scope, group=cell if walks_group else None)
+        inner.names[header[1]] = Binding(cell, loop.at(header.start(1)))
+        inner.names["index"] = Binding(index)
+        if self.unit.trace:
+            origin = inner.names[header[1]].origin = layout.cell()
+            self.unit.origins[cell] = origin
+        if tree is not None and isinstance(tree, Path) and not _walks(tree):
+            self.unit.diagnostics.add(
+                "M605",
+                loop.at(tree.start),
+                "this path gives only its first match",
+                length=tree.end - tree.start,
+                help="add [*] to walk all of them",
+            )
+        body = self.guarded(node, inner, path, inside).code
+        hoisted = tuple(inner.segments.items())
+        where = str(loop.at(header.end()))
+        self.warn_unused(inner)
+        label = "" if tree is None else compiler.source(tree)
+        code = _looping(source, body, cell, index, hoisted, where)
+        if self.unit.trace:
+            code = _tracing_loop(source, body, cell, index, hoisted, self.unit.origins, label)
+        return Compiled(code)
+
+    def guarded(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
+        """``$let``, then ``$if``, then the content."""
+        lets: list[tuple[int, Code]] = []
+        given = node.get("$let")
+        if isinstance(given, Mapping):
+            scope_of_lets = Scope(scope)
+            lets = self.lets(given, scope_of_lets)
+            scope = scope_of_lets
+        elif given is not None:
+            self.unit.diagnostics.at("M501", given, "'$let' is a mapping of names to values")
+        condition = node.get("$if")
+        test: Code | None = None
+        if isinstance(condition, Scalar):
+            test = self.test(condition, scope)
+        elif condition is not None:
+            self.unit.diagnostics.at("M501", condition, "'$if' is a single expression")
+        content = self.content(node, scope, path, inside)
+        if isinstance(given, Mapping):
+            self.warn_unused(scope)
+        if test is None and not lets:
+            return content
+        inner = content.code
+        if not lets:
+            assert test is not None  # noqa: S101
+            wanted = test
+
+            def conditional(run: Run) -> Any:
+                return inner(run) if wanted(run) else None
+
+            return Compiled(conditional)
+        assigned = tuple(lets)
+
+        def guarded(run: Run) -> Any:
+            for cell, value in assigned:
+                run[cell] = value(run)
+            if test is not None and not test(run):
+                return None
+            return inner(run)
+
+        return Compiled(guarded)
+
+    def lets(self, given: Mapping, scope: Scope) -> list[tuple[int, Code]]:
+        """Cells and their values, in the order of the file; each sees those before it."""
+        assigned: list[tuple[int, Code]] = []
+        for key, value in given.entries:
+            found = self.node_value(value, scope)
+            if not key.text.isidentifier():
+                self.unit.diagnostics.at("M007", key, f"'{key.text}' cannot be a name")
+            elif key.text in scope.names:
+                self.unit.diagnostics.at("M007", key, f"'{key.text}' has a meaning already")
+            cell = self.unit.layout.cell()
+            scope.names[key.text] = Binding(cell, key.position)
+            if self.unit.trace and isinstance(value, Scalar):
+                assigned.append(self.origin_of_let(scope.names[key.text], value))
+            assigned.append((cell, found.code))
+        return assigned
+
+    def origin_of_let(self, binding: Binding, value: Scalar) -> tuple[int, Code]:
+        binding.origin = self.unit.layout.cell()
+        self.unit.origins[binding.cell] = binding.origin
+        text = value.text.removeprefix("=").strip()
+        return binding.origin, lambda run: text
+
+    def warn_unused(self, scope: Scope) -> None:
+        for name, binding in scope.names.items():
+            if not binding.used and binding.position is not None and not self.unit.trace:
+                self.unit.diagnostics.add(
+                    "M601",
+                    binding.position,
+                    f"'{name}' is never used",
+                    length=len(name),
+                    help=f"use it as ${name}, or remove it",
+                )
+
+    def content(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
+        keys = [key for key, _ in node.entries if not key.text.startswith("$")]
+        spreads = [key for key, _ in node.entries if key.text in _SPREADS]
+        if not keys and len(spreads) == 1:
+            return self.spread(spreads[0], node, scope, path, inside)
+        constants: dict[Any, Any] = {}
+        computed: list[tuple[Any, Code]] = []
+        merged: list[tuple[Code, str]] = []
+        for key, value in node.entries:
+            if key.text in _SPREADS:
+                found = self.spread(key, node, scope, path, inside)
+                merged.append((found.code, str(key.position)))
+                continue
+            if key.text.startswith("$"):
+                continue
+            name, within = self.key(key, inside)
+            below = self.compile(value, scope, _joined(path, key.text), inside=within)
+            if below.constant and isinstance(below.value, str | bool | int):
+                constants[name] = below.value
+            elif not below.constant or below.value is not None:
+                constants[name] = None  # keeps the place of the key
+                computed.append((name, below.code))
+        return Compiled(_object(constants, tuple(computed), tuple(merged), self.drops_null))
+
+    def key(self, key: Scalar, inside: bool) -> tuple[Any, bool]:
+        """The output's key, and whether what is below it is inside a segment."""
+        text = key.text
+        if is_expression(text):
+            self.unit.diagnostics.at("M507", key, "a key is literal text")
+        if self.target != "hl7v2":
+            return literal_text(text), False
+        if text.isdecimal() and text.isascii() and 0 < int(text) < 10_000:
+            return int(text), True
+        if inside:
+            self.unit.diagnostics.at(
+                "M506",
+                key,
+                f"'{text}' is not a number",
+                help="within a segment, keys are field, component and sub-component numbers",
+            )
+        return text, inside or _SEGMENT.fullmatch(text) is not None
+
+    # --- directives that give content ---------------------------------------------------
+
+    def spread(self, key: Scalar, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
+        value = node.get(key.text)
+        assert value is not None  # noqa: S101
+        match key.text:
+            case "$case":
+                return self.case(key, node, scope, path, inside)
+            case "$use":
+                return self.use(value, node.get("$with"), scope)
+            case "$first":
+                return self.first(value, scope, path, inside)
+            case _:
+                return self.raising(value)
+
+    def case(self, key: Scalar, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
+        subject, of = node.get("$case"), node.get("$of")
+        if not isinstance(subject, Scalar) or not isinstance(of, Mapping):
+            self.unit.diagnostics.at(
+                "M502", key, "'$case' is an expression, '$of' a mapping of its values"
+            )
+            return constant(None)
+        chosen = self.expression(subject, scope).code
+        where = str(subject.position)
+        branches: dict[str, Code] = {}
+        for label, branch in of.entries:
+            code = self.compile(branch, scope, _joined(path, label.text), inside=inside).code
+            for text in label.text.split("|"):
+                if text.strip() in branches:
+                    self.unit.diagnostics.at("M508", label, f"'{text.strip()}' stands twice")
+                branches.setdefault(text.strip(), code)
+        otherwise: Code = lambda run: None  # noqa: E731
+        default = node.get("$else")
+        if default is not None:
+            otherwise = self.compile(default, scope, _joined(path, "else"), inside=inside).code
+
+        def case(run: Run) -> Any:
+            value = chosen(run)
+            if value.__class__ is not str:
+                if value is None or value is NULL:
+                    return otherwise(run)
+                try:
+                    value = text_of(value)
+                except ValueError as error:
+                    raise failed("R304", where, str(error)) from None
+            return branches.get(value, otherwise)(run)
+
+        return Compiled(case)
+
+    def use(self, value: Node, given: Node | None, scope: Scope) -> Compiled:
+        if not isinstance(value, Scalar):
+            self.unit.diagnostics.at("M304", value, "'$use' names a map")
+            return constant(None)
+        found = self.unit.map_named(value.text)
+        if found is None:
+            self.unit.diagnostics.at(
+                "M304",
+                value,
+                f"unknown map '{value.text}'",
+                help=did_you_mean(value.text, self.unit.map_names()),
+            )
+            return constant(None)
+        entries = dict.fromkeys(found.arguments, None) if given is None else {}
+        arguments: list[tuple[int, Code]] = []
+        if isinstance(given, Mapping):
+            for key, argument in given.entries:
+                if key.text not in found.arguments:
+                    self.unit.diagnostics.at(
+                        "M306",
+                        key,
+                        f"map '{found.name}' has no argument '{key.text}'",
+                        help=did_you_mean(key.text, found.arguments),
+                    )
+                    continue
+                cell = found.cells[found.arguments.index(key.text)]
+                arguments.append((cell, self.node_value(argument, scope).code))
+                if self.unit.trace and isinstance(argument, Scalar):
+                    text = argument.text.removeprefix("=").strip()
+                    arguments.append((self.unit.origins[cell], _always(text)))
+                entries[key.text] = None
+        missing = [name for name in found.arguments if given is None or name not in entries]
+        if missing:
+            self.unit.diagnostics.at(
+                "M306",
+                value,
+                f"map '{found.name}' wants '{missing[0]}'",
+                help=f"$with: {{{', '.join(f'{name}: = …' for name in found.arguments)}}}",
+            )
+        body, where = found.code(), str(value.position)
+        codes = tuple(code for _, code in arguments)
+        cells = tuple(cell for cell, _ in arguments)
+
+        def use(run: Run) -> Any:
+            run[STEPS] -= 1
+            if run[STEPS] < 0:
+                raise failed("R305", where, "this mapping takes too many steps")
+            values = [code(run) for code in codes]
+            for cell, argument in zip(cells, values, strict=True):
+                run[cell] = argument
+            return body(run)
+
+        return Compiled(use)
+
+    def first(self, value: Node, scope: Scope, path: str, inside: bool) -> Compiled:
+        if not isinstance(value, Sequence) or not value.items:
+            self.unit.diagnostics.at("M501", value, "'$first' is a list of alternatives")
+            return constant(None)
+        codes = tuple(
+            self.compile(item, scope, f"{path}[{number}]", inside=inside).code
+            for number, item in enumerate(value.items, start=1)
+        )
+
+        def first(run: Run) -> Any:
+            for code in codes:
+                found = code(run)
+                if found is not None:
+                    return found
+            return None
+
+        return Compiled(first)
+
+    def raising(self, value: Node) -> Compiled:
+        if not isinstance(value, Scalar) or is_expression(value.text):
+            self.unit.diagnostics.at(
+                "M504", value, "'$raise' is literal text", help="no value of a message may be shown"
+            )
+            return constant(None)
+        text, where = literal_text(value.text), str(value.position)
+
+        def raising(run: Run) -> Any:
+            raise failed("R102", where, text)
+
+        return Compiled(raising)
+
+
+_TYPED: Final[Dictionary[str, bool]] = {"true": True, "false": False}
+
+
+def _always(value: Any) -> Code:
+    return lambda run: value
+
+
+def _joined(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _copying(code: Code) -> Compiled:
+    """What a JSON source lends is copied into the output."""
+
+    def copying(run: Run) -> Any:
+        value = code(run)
+        kind = value.__class__
+        return copied(value) if kind is dict or kind is list else value
+
+    return Compiled(copying)
+
+
+def _is_group(tree: Expr) -> bool:
+    if isinstance(tree, Path):
+        plain = not any(isinstance(step, Name | Number) for step in tree.steps)
+        return plain and _is_group(tree.root)
+    return isinstance(tree, Call) and tree.name == "group"
+
+
+def _walks(tree: Path) -> bool:
+    return any(isinstance(step, Every) for step in tree.steps) or not isinstance(
+        tree.steps[-1], Name | Number
+    )
+
+
+def _object(
+    template: dict[Any, Any],
+    computed: tuple[tuple[Any, Code], ...],
+    merged: tuple[tuple[Code, str], ...],
+    drops_null: bool,
+) -> Code:
+    """``template`` holds the literals, and None where a key is computed."""
+    if not computed and not merged:
+        return lambda run: template.copy() or None
+    unwanted = NULL if drops_null else None
+
+    def object(run: Run) -> Any:
+        out = template.copy()
+        for key, code in computed:
+            value = code(run)
+            if value is None or value is unwanted:
+                del out[key]
+            else:
+                out[key] = value
+        return out or None
+
+    if not merged:
+        return object
+
+    def merging(run: Run) -> Any:
+        out = object(run) or {}
+        for code, where in merged:
+            value = code(run)
+            if value.__class__ is dict:
+                out |= value
+            elif value is not None:
+                raise failed("R306", where, "an object is wanted beside other keys")
+        return out or None
+
+    return merging
+
+
+def _enter(run: Run, item: Any, hoisted: tuple[tuple[str, int], ...]) -> None:
+    """Hoist the segments of a group."""
+    for name, cell in hoisted:
+        segment = item.first(name)
+        run[cell] = NOTHING if segment is None else segment.fields
+
+
+def _looping(
+    source: Code,
+    body: Code,
+    cell: int,
+    index: int,
+    hoisted: tuple[tuple[str, int], ...],
+    where: str,
+) -> Code:
+    def looping(run: Run) -> Any:
+        items = source(run)
+        if items is None:
+            return None
+        if items.__class__ is not list:
+            items = [items]
+        run[STEPS] -= len(items)
+        if run[STEPS] < 0:
+            raise failed("R305", where, "this mapping takes too many steps")
+        results: list[Any] = []
+        number = 0
+        for item in items:
+            number += 1
+            run[cell] = item
+            run[index] = number
+            if hoisted:
+                _enter(run, item, hoisted)
+            value = body(run)
+            if value is None:
+                continue
+            if value.__class__ is list:
+                results += value
+            else:
+                results.append(value)
+        return results or None
+
+    return looping
+
+
+def _tracing_loop(
+    source: Code,
+    body: Code,
+    cell: int,
+    index: int,
+    hoisted: tuple[tuple[str, int], ...],
+    origins: Dictionary[int, int],
+    label: str,
+) -> Code:
+    """The same for one item at a time, telling the variable where its value came from."""
+    current = origins[cell]
+    items_of: Callable[[Run], Any] = source
+
+    def tracing(run: Run) -> Any:
+        items = items_of(run)
+        if items is None:
+            return None
+        results: list[Any] = []
+        for number, item in enumerate(items if items.__class__ is list else [items], start=1):
+            run[STEPS] -= 1
+            if run[STEPS] < 0:
+                raise failed("R305", label, "this mapping takes too many steps")
+            run[cell], run[index] = item, number
+            run[current] = (
+                label.replace("[*]", f"[{number}]") if "[*]" in label else f"{label}[{number}]"
+            )
+            if hoisted:
+                _enter(run, item, hoisted)
+            value = body(run)
+            if value is not None:
+                results += value if value.__class__ is list else [value]
+        return results or None
+
+    return tracing

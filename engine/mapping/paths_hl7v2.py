@@ -1,0 +1,207 @@
+"""Paths into HL7 v2, compiled: the common shapes get a closure of their own.
+
+``cell`` holds the raw fields of a hoisted segment (`runstate.NOTHING` when it is not there), or
+a variable's value.  A separator is never a letter or a digit, so that a text of letters and
+digits needs no further look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.formats.hl7v2 import Segment
+from engine.mapping.elements import (
+    Component,
+    Group,
+    Repetition,
+    component_leaf,
+    decode,
+    first_leaf,
+    repetitions,
+)
+from engine.mapping.runstate import COMPONENT, DOCUMENT, REPETITION, SUBCOMPONENT, Code, Run
+
+HEADERS = frozenset({"MSH", "FHS", "BHS"})
+
+
+def raw_field(cell: int, number: int) -> Code:
+    """MSH-1 and MSH-2: the delimiters themselves."""
+
+    def code(run: Run) -> Any:
+        fields = run[cell]
+        return fields[number] or None if number < len(fields) else None
+
+    return code
+
+
+def field_text(cell: int, number: int) -> Code:
+    """``PID-8``: the first leaf of the first repetition."""
+
+    def code(run: Run) -> Any:
+        fields = run[cell]
+        if number >= len(fields):
+            return None
+        text = fields[number]
+        if text.isalnum():
+            return text
+        return first_leaf(run, text) if text else None
+
+    return code
+
+
+def component_text(cell: int, number: int, component: int) -> Code:
+    """``PID-5.2`` of the first repetition."""
+    if component == 1:
+        return field_text(cell, number)
+    before = component - 1
+
+    def code(run: Run) -> Any:
+        fields = run[cell]
+        if number >= len(fields):
+            return None
+        text = fields[number]
+        if not text or run[COMPONENT] not in text:
+            return None
+        if run[REPETITION] in text:
+            text = text.partition(run[REPETITION])[0]
+        parts = text.split(run[COMPONENT], component)
+        if before >= len(parts):
+            return None
+        text = parts[before]
+        if text.isalnum():
+            return text
+        return component_leaf(run, text) if text else None
+
+    return code
+
+
+def subcomponent_text(cell: int, number: int, component: int, sub: int) -> Code:
+    """``PID-3.4.2`` of the first repetition."""
+    if sub == 1:
+        return component_text(cell, number, component)
+
+    def code(run: Run) -> Any:
+        fields = run[cell]
+        if number >= len(fields) or run[SUBCOMPONENT] not in fields[number]:
+            return None
+        text = fields[number].partition(run[REPETITION])[0]
+        parts = text.split(run[COMPONENT], component)
+        if component > len(parts):
+            return None
+        subs = parts[component - 1].split(run[SUBCOMPONENT], sub)
+        return decode(run, subs[sub - 1]) if sub <= len(subs) else None
+
+    return code
+
+
+def every_repetition(cell: int, number: int) -> Code:
+    """``PID-3[*]`` as nodes."""
+
+    def code(run: Run) -> Any:
+        fields = run[cell]
+        if number >= len(fields) or not fields[number]:
+            return None
+        return repetitions(run, fields[number])
+
+    return code
+
+
+def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Code:
+    """``$x.5``: a component of a repetition, a field of a segment, else what ``slow`` finds."""
+    before = number - 1
+
+    def code(run: Run) -> Any:
+        node = run[cell]
+        kind = node.__class__
+        if kind is Repetition:
+            if before >= len(node):
+                return None
+            text = node[before]
+            if text.isalnum():
+                return text
+            return component_leaf(run, text) if text else None
+        if kind is Segment:
+            fields = node.fields
+            if number >= len(fields):
+                return None
+            text = fields[number]
+            if text.isalnum():
+                return text
+            if number < 3 and node.name in HEADERS:
+                return text or None
+            return first_leaf(run, text) if text else None
+        return None if node is None else slow(run, node)
+
+    return code
+
+
+def variable_part_text(cell: int, number: int, part: int, slow: Callable[[Run, Any], Any]) -> Code:
+    """``$x.5.1``: a sub-component of a repetition, a component of a segment."""
+    before, last = number - 1, part - 1
+
+    def code(run: Run) -> Any:
+        node = run[cell]
+        kind = node.__class__
+        if kind is Repetition:
+            if before >= len(node):
+                return None
+            text = node[before]
+            if run[SUBCOMPONENT] not in text:
+                return decode(run, text) if text and part == 1 else None
+            parts = text.split(run[SUBCOMPONENT], part)
+            return decode(run, parts[last]) if last < len(parts) else None
+        if kind is Segment:
+            fields = node.fields
+            if number >= len(fields) or (number < 3 and node.name in HEADERS):
+                return None
+            text = fields[number]
+            if run[REPETITION] in text:
+                text = text.partition(run[REPETITION])[0]
+            parts = text.split(run[COMPONENT], part)
+            return component_leaf(run, parts[last]) if last < len(parts) else None
+        return None if node is None else slow(run, node)
+
+    return code
+
+
+def first_segment(name: str, group: int | None) -> Code:
+    """The segment itself, as a node."""
+    if group is None:
+        return lambda run: run[DOCUMENT].segment(name)
+
+    return lambda run: run[group].first(name)
+
+
+def every_segment(name: str, group: int | None) -> Code:
+    """All of that name, as nodes; never None."""
+    if group is None:
+        return lambda run: run[DOCUMENT].segments(name)
+
+    return lambda run: run[group].all(name)
+
+
+def numbered(run: Run, node: Any, number: int) -> list[Any]:
+    """One numeric step from any node: what is there, with None for an empty repetition."""
+    kind = node.__class__
+    if kind is Segment:
+        text = node.field(number)
+        if number < 3 and node.name in HEADERS:
+            return [text] if text else []
+        separator = run[COMPONENT]
+        return [
+            Repetition(part.split(separator)) if part else None
+            for part in text.split(run[REPETITION])
+        ]
+    if kind is Repetition:
+        if number <= len(node) and node[number - 1]:
+            return [Component(node[number - 1].split(run[SUBCOMPONENT]))]
+        return []
+    if kind is Component:
+        return [decode(run, node[number - 1])] if number <= len(node) else []
+    return [node] if number == 1 and node.__class__ is str else []
+
+
+def named(node: Any, name: str) -> list[Any] | None:
+    """The segments of a group; None when the node is no group."""
+    return list(node.all(name)) if node.__class__ is Group else None

@@ -1,0 +1,117 @@
+"""What an expression can see while it is compiled: variables, segments, the unit's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from engine.mapping.functions.signature import Function
+from engine.mapping.runstate import NOTHING, Code, Layout
+from engine.syntax import Diagnostics, Position
+
+if TYPE_CHECKING:
+    from engine.mapping.tables import Table
+
+BUILT_IN = ("now", "message", "channel")
+
+
+@dataclass(slots=True)
+class Binding:
+    """A name and the cell that holds its value."""
+
+    cell: int
+    position: Position | None = None  # None: cannot be reported as unused
+    used: bool = False
+    origin: int | None = None  # explaining only: the cell with the source path of the value
+
+
+class Scope:
+    """Names of one level.  A scope with ``segments`` is the message or a group of it."""
+
+    def __init__(self, parent: Scope | None = None, *, group: int | None = None) -> None:
+        self.parent = parent
+        self.names: dict[str, Binding] = {}
+        self.item: int | None = None if parent is None else parent.item
+        self.group = group
+        """The cell of the group whose segments come first; None: those of the message."""
+        self.segments: dict[str, int] = {}
+        self.sealed = False
+        """A map: it sees its arguments and nothing of the message."""
+
+    def find(self, name: str) -> Binding | None:
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.parent
+        return None
+
+    def visible(self) -> Iterable[str]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield from scope.names
+            scope = scope.parent
+
+    def home(self) -> Scope:
+        """The nearest scope that has segments of its own: a group's, or the outermost."""
+        scope = self
+        while scope.group is None and scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    def segment_cell(self, name: str, layout: Layout) -> int:
+        """The cell of the fields of the first such segment, filled before the scope's code runs."""
+        home = self.home()
+        cell = home.segments.get(name)
+        if cell is None:
+            cell = home.segments[name] = layout.cell(NOTHING)
+        return cell
+
+    @property
+    def within_map(self) -> bool:
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.sealed:
+                return True
+            scope = scope.parent
+        return False
+
+
+@dataclass(slots=True)
+class Unit:
+    """One compilation: everything that its expressions share."""
+
+    format: str
+    diagnostics: Diagnostics
+    functions: Mapping[str, Function]
+    layout: Layout = field(default_factory=Layout)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    used_tables: set[str] = field(default_factory=set)
+    map_named: Callable[[str], MapCode | None] = lambda name: None
+    map_names: Callable[[], Iterable[str]] = tuple
+    trace: bool = False
+    origins: dict[int, int] = field(default_factory=dict)
+    resources_cell: int | None = None
+    source_cell: int | None = None
+
+
+@dataclass(slots=True)
+class MapCode:
+    """A map while it is compiled: its body may not be there yet."""
+
+    name: str
+    arguments: tuple[str, ...]
+    cells: tuple[int, ...]
+    body: Code | None = None
+
+    def code(self) -> Code:
+        """Calls the body, whatever it will be."""
+        if self.body is not None:
+            return self.body
+
+        def late(run: list[Any]) -> Any:
+            assert self.body is not None  # noqa: S101 - set before anything runs
+            return self.body(run)
+
+        return late
