@@ -7,6 +7,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -93,9 +94,14 @@ def modules() -> list[Path]:
     return sorted(found)
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Line and dotted name of each import, those inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -176,7 +182,7 @@ def test_pure(path: Path) -> None:
         for line, name in imports(path)
         if name.split(".")[0] in IMPURE_MODULES
     ]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):
             called = node.func
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
@@ -187,7 +193,6 @@ def test_pure(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_say_what_they_promise(path: Path) -> None:
-    text = path.read_text("utf-8")
     assert path.stem not in {"utils", "helpers", "base", "common", "misc"}
-    if text.strip():
-        assert ast.get_docstring(ast.parse(text)), "the module says nothing about itself"
+    if tree_of(path).body:
+        assert ast.get_docstring(tree_of(path)), "the module says nothing about itself"
