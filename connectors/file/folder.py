@@ -6,6 +6,7 @@ never followed, and a file that changes while it is read is given back as not re
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -60,7 +61,7 @@ class Folder:
         """Make the sub-folders and take the lock.  Raises BlockingIOError when somebody has it,
         OSError when the folder is not usable."""
         for name in (self._settings.processed, self._settings.error):
-            os.makedirs(os.path.join(self._path, name), exist_ok=True)
+            _make_folder(os.path.join(self._path, name))
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(os.path.join(self._path, LOCK), flags, 0o640)
         try:
@@ -72,6 +73,18 @@ class Folder:
             raise
         self._lock = descriptor
         self._seen = {}
+        self._drop_markers()
+
+    def _drop_markers(self) -> None:
+        """A crash between moving a file and removing its marker leaves a marker that would call
+        the next file of this name whole while it is being written."""
+        if self._settings.ready != "marker":
+            return
+        names = set(os.listdir(self._path))
+        marker = self._settings.marker
+        for name in names:
+            if name.endswith(marker) and name.removesuffix(marker) not in names:
+                os.unlink(os.path.join(self._path, name))
 
     def release(self) -> None:
         """Idempotent.  The lock's file stays: removing it would race with the next one."""
@@ -137,6 +150,10 @@ class Folder:
                 raise Changed
         return body
 
+    def is_there(self, file: Ready) -> bool:
+        """Whether something of this name is still in the folder."""
+        return os.path.lexists(os.path.join(self._path, file.name))
+
     def finish(self, file: Ready) -> None:
         """The engine owns it: keep it in processed, or delete it.  Raises OSError."""
         if self._settings.delete:
@@ -167,6 +184,15 @@ class Folder:
     def _unmark(self, file: Ready) -> None:
         if self._settings.ready == "marker":
             os.unlink(os.path.join(self._path, file.name + self._settings.marker))
+
+
+def _make_folder(path: str) -> None:
+    """Its parent has to be there; a link to somewhere else is not taken for a folder."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder") from None
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:

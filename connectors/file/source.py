@@ -156,9 +156,9 @@ class FileSource:
                 await asyncio.to_thread(self._folder.finish, file)
                 return
             await asyncio.to_thread(self._folder.refuse, file, self._report(error))
-        except FileNotFoundError:
-            return  # its writer took it back
         except OSError as failure:
+            if not await asyncio.to_thread(self._folder.is_there, file):
+                return  # moved all but for a marker, or its writer took it back
             raise NotConnected(_info("FILE-MOVE", "a file cannot be moved away", failure)) from None
         if error is not None:
             self._services.log.warning("a file was refused", code=error.code)

@@ -95,6 +95,15 @@ def test_markers(tmp_path: Path) -> None:
     assert left == ["a.hl7", "error", "processed"]
 
 
+def test_a_marker_that_a_crash_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "a.hl7.done").touch()
+    looked = folder(tmp_path, ready="marker")
+    looked.take()
+    (tmp_path / "a.hl7").write_bytes(b"half")
+    assert looked.look() == []
+    looked.release()
+
+
 def test_what_changes_while_it_is_read_is_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"one")
