@@ -36,11 +36,14 @@ on_uncertain: retry
 
 _ROUTES = """\
 routes:
-  - name: load
+  - name: admissions
     from: load-in
-    to:
-      - {channel: sink-fhir, mapping: adt-to-fhir, when: = MSH-9.1 == 'ADT'}
-      - {channel: sink-fhir, mapping: oru-to-fhir, when: = MSH-9.1 == 'ORU'}
+    when: = MSH-9.1 == 'ADT'
+    to: [{channel: sink-fhir, mapping: adt-to-fhir}]
+  - name: results
+    from: load-in
+    when: = MSH-9.1 == 'ORU'
+    to: [{channel: sink-fhir, mapping: oru-to-fhir}]
 """
 
 
