@@ -272,6 +272,17 @@ class _Compiler:
             self._diagnostics.at(
                 "C133", concurrency, "concurrency needs 'ordering: none'", help="delete it"
             )
+        at_once = max(ordering.lanes, ordering.concurrency)
+        most = channel.role.capabilities.max_in_flight
+        if at_once > most:
+            node = self._root.get("ordering")
+            place = node.get("lanes") if isinstance(node, MappingNode) else None
+            self._diagnostics.at(
+                "C136",
+                place or self._root.get("concurrency") or self._root,
+                f"{channel.spec.name} sends at most {most} at once, not {at_once}",
+                help=f"write at most {most}",
+            )
         return replace(
             channel,
             ordering=ordering,

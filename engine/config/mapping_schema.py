@@ -5,6 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.mapping.mapfile import SOURCES, TARGETS
+
+FROM_KEYS: Final = ("message", "messages", "version", "versions", "resource", "type")
+TO_KEYS: Final = ("message", "version", "resource", "type")
+
 _NAME: Final = {"type": "string"}
 _ANYTHING: Final[dict[str, Any]] = {}
 
@@ -15,18 +20,26 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
     "additionalProperties": False,
     "properties": {
         "mapping": {**_NAME, "description": "The mapping's name: its file's."},
-        "extends": {**_NAME, "description": "The mapping that this overlay changes."},
+        "description": {**_NAME, "description": "What it is for."},
         "from": {
             "type": "object",
             "description": "What it reads.",
-            "properties": {"format": _NAME, "message": _ANYTHING, "version": _ANYTHING},
+            "properties": {
+                "format": {"enum": list(SOURCES)},
+                **dict.fromkeys(FROM_KEYS, _ANYTHING),
+            },
             "required": ["format"],
+            "additionalProperties": False,
         },
         "to": {
             "type": "object",
             "description": "What it writes.",
-            "properties": {"format": _NAME, "version": _ANYTHING, "resource": _NAME},
+            "properties": {
+                "format": {"enum": list(TARGETS)},
+                **dict.fromkeys(TO_KEYS, _ANYTHING),
+            },
             "required": ["format"],
+            "additionalProperties": False,
         },
         "import": {
             "type": "array",
@@ -36,6 +49,7 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
         "params": {
             "type": "object",
             "description": "What a route must give: name → type.",
+            "additionalProperties": {"enum": ["text", "number", "boolean"]},
         },
         "let": {"type": "object", "description": "Values with a name: '= …'."},
         "out": {"description": "The output, in its own shape."},
@@ -64,8 +78,5 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
                 },
             },
         },
-        "replace": {"type": "object", "description": "Overlay: path → what stands there now."},
-        "remove": {"type": "array", "description": "Overlay: paths that are left out."},
-        "add": {"type": "object", "description": "Overlay: path → what is new there."},
     },
 }

@@ -176,6 +176,13 @@ ROWS: tuple[Code, ...] = (
         "The peer is not on this machine and the channel has no TLS. Set tls:, or use https, or "
         "know that the network between is closed.",
     ),
+    Code(
+        "C136",
+        _E,
+        "more at once than the connector can send",
+        "Each lane, and each unit of concurrency, is a message under way. The connector says how "
+        "many its peers can take side by side: 'carebus describe CONNECTOR'.",
+    ),
     # --- routes
     Code("C201", _E, "two routes have one name", "The record of each delivery names its route."),
     Code(

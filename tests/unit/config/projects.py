@@ -52,7 +52,7 @@ WIRE = ConnectorSpec(
     name="wire",
     summary="Both ways.",
     source=Role(ListenerSettings, "nowhere:Source"),
-    destination=Role(SenderSettings, "nowhere:Destination"),
+    destination=Role(SenderSettings, "nowhere:Destination", Capabilities(max_in_flight=300)),
 )
 WEB = ConnectorSpec(
     name="web",

@@ -113,6 +113,13 @@ CASES: dict[str, Files] = {
             "{host: 127.0.0.1, port: 2600}", "{url: http://emr.example/fhir}"
         )
     },
+    "C136": {
+        "channels/emr.yaml": OUTBOUND.replace("wire", "web").replace(
+            "{host: 127.0.0.1, port: 2600}", "{url: http://127.0.0.1/fhir}"
+        )
+        + "ordering: {key: patient, lanes: 4}\n"
+    },
+    "C136-concurrency": emr("ordering: none\nconcurrency: 301\n"),
     "C201": {"routes.yaml": ROUTES + SECOND_ROUTE.replace("second", "admissions") % "his"},
     "C202": routes("from: his", "from: hiss"),
     "C202-target": routes("channel: emr,", "channel: emrr,"),

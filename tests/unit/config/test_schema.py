@@ -12,6 +12,7 @@ from engine.config.connectors import find_connectors
 from engine.config.load import check_channel
 from engine.config.schema import KINDS, Kind, schema
 from engine.contract import ConnectorSpec
+from engine.mapping import mapfile
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence, Severity, read_yaml
 from engine.syntax.typed import BOOLEANS, INTEGER, NUMBER
 from tests.unit.config.projects import CONNECTORS, INBOUND, MAPPING, OUTBOUND, ROUTES
@@ -105,6 +106,13 @@ def test_shipped_channels(path: Path) -> None:
 
 def test_shipped_routes() -> None:
     assert problems("routes", (ROOT / "routes.yaml").read_text("utf-8")) == []
+
+
+def test_the_schema_of_mappings_has_the_compiler_s_keys() -> None:
+    properties = schema("mapping", {})["properties"]
+    assert properties.keys() == set(mapfile._KEYS)
+    assert properties["from"]["properties"].keys() == set(mapfile._FROM)
+    assert properties["to"]["properties"].keys() == set(mapfile._TO)
 
 
 def test_shipped_mappings() -> None:
