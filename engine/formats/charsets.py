@@ -41,13 +41,16 @@ class Charset:
         """Raises FormatError (CHARSET-ENCODE) when a character does not exist in this set."""
         for codec in (self.writes,) if self.writes else self.codecs:
             try:
-                return text.encode(codec)
+                body = text.encode(codec)
             except UnicodeEncodeError:
                 continue
-        if self.writes == "gbk":
-            body = _two_byte_gb18030(text)
-            if body is not None:
+            # A later codec may give bytes that an earlier one reads as something else.
+            if codec == self.codec or self.decode(body) == text:
                 return body
+        if self.writes == "gbk":
+            rare = _two_byte_gb18030(text)
+            if rare is not None:
+                return rare
         raise format_error(
             "CHARSET-ENCODE",
             f"a character of the output does not exist in {self.name}",

@@ -105,4 +105,4 @@ def at_eight_bits(charset: Charset) -> Charset:
 def _field_18(header: str) -> Charset | None:
     fields = header.split(header[3:4] or "|")
     repetition = fields[1][1:2] if len(fields) > 1 else ""
-    return declared_charset(fields[17], repetition or "~") if len(fields) > 17 else None
+    return declared_charset(fields[17][:128], repetition or "~") if len(fields) > 17 else None

@@ -93,7 +93,7 @@ class Hl7Message:
         """Every segment, in order."""
         if self._lines is None:
             self._split()
-        return [self._segment(n) for n in sorted(n for ns in self._numbers.values() for n in ns)]
+        return [self._segment(number) for number, line in enumerate(self._lines or ()) if line]
 
     def _segment(self, number: int) -> Segment:
         segment = self._segments.get(number)
@@ -310,7 +310,10 @@ def parse(body: bytes, charset: str | None = None) -> Hl7Message:
             raise format_error("HL7-BATCH" if headed in ("FHS", "BHS") else "HL7-HEADER")
         text = text[start:]
     separator = text[3:4]
-    if f"\rMSH{separator}" in text or f"\nMSH{separator}" in text:
+    again = f"MSH{separator}"
+    if text.find(again, 4) > 0 and any(
+        line.startswith(again) for line in split_lines(text, separator)[0][1:]
+    ):
         raise format_error("HL7-SEVERAL")
     end = text.find("\r")
     if end < 0 or "\n" in text[:end]:
@@ -325,7 +328,7 @@ def parse(body: bytes, charset: str | None = None) -> Hl7Message:
     separators = separators_of(separator, encoding, "utf-8")
     header = Segment(line, separators)
     if found is None:
-        found = declared_charset(header.field(18), separators.repetition)
+        found = declared_charset(header.field(18)[:128], separators.repetition)
         found = channel_charset(charset) if found is None else at_eight_bits(found)
     if found.codec != "utf-8":
         header.separators = separators_of(separator, encoding, found.codec)

@@ -64,8 +64,8 @@ class Segment:
 def split_lines(text: str, separator: str) -> tuple[list[str], list[str]]:
     """Segments, and what stands after each of them; joined they are the text again.
 
-    Ends are CR, LF or CR LF, with the blank lines that follow.  A line that is no segment belongs
-    to the one before it, with the line break between them.
+    Ends are CR, LF or CR LF, with the blank lines and the indentation that follow.  A line that is
+    no segment belongs to the one before it, with the line break between them.
     """
     pieces = _ENDS.split(text)
     lines: list[str] = []
@@ -74,6 +74,10 @@ def split_lines(text: str, separator: str) -> tuple[list[str], list[str]]:
     tail: list[str] = []
     for line, end in zip(pieces[2::2], pieces[1::2], strict=True):
         tail.append(end)
+        indented = line.lstrip(" \t") if line[:1] in (" ", "\t") else ""
+        if indented[3:4] == separator and is_segment(indented, separator):
+            tail.append(line[: len(line) - len(indented)])
+            line = indented
         if is_segment(line, separator):
             lines.append("".join(content))
             ends.append("".join(tail))

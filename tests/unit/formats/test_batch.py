@@ -60,7 +60,7 @@ def test_what_is_no_batch_is_an_error(body: bytes) -> None:
 
 @pytest.mark.parametrize("filler", [b"\r", b"\n", b"\x0b", b"\x0b\r", b" ", b"\r ", b"MSH"])
 def test_garbage_takes_linear_time(filler: bytes) -> None:
-    body = ONE + filler * (2_000_000 // len(filler))
+    body = ONE + filler * (400_000 // len(filler))
     started = time.process_time()
     split_batch(body)
     assert parse(body).get("PID-1") == "1"

@@ -192,3 +192,19 @@ def test_names_are_found_in_every_spelling() -> None:
     assert find_charset("") is None
     assert declared_charset("") is None
     assert declared_charset("~~~") is None
+
+
+@pytest.mark.parametrize("name", ["GBK", "BIG-5", "KS X 1001", "ISO IR87", "GB 18030-2000"])
+def test_every_character_that_is_written_is_read_as_itself(name: str) -> None:
+    """These sets have more than one codec, and what one writes another must not misread."""
+    charset = find_charset(name)
+    assert charset is not None
+    written = 0
+    for code in (*range(0x20, 0xD800), *range(0xE000, 0x10000)):
+        try:
+            body = charset.encode(chr(code))
+        except FormatError:
+            continue
+        assert charset.decode(body) == chr(code), hex(code)
+        written += 1
+    assert written > 8000

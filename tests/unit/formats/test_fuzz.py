@@ -14,7 +14,7 @@ from engine.formats.hl7v2.acknowledgement import acknowledge, read_acknowledgeme
 from engine.formats.hl7v2.batch import is_batch, split_batch
 from engine.formats.hl7v2.separators import separators_of
 
-SETTINGS = settings(max_examples=150, deadline=None)
+SETTINGS = settings(max_examples=100, deadline=None)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CHARSETS = st.sampled_from(
     ["", "ASCII", "8859/1", "GBK", "~ISO IR87", "UNICODE UTF-8", "UNICODE UTF-16", "BIG-5", "X"]
