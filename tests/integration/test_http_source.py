@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,12 @@ JSON = ("-H", "Content-Type: application/json; charset=utf-8")
 
 async def test_a_message_is_accepted() -> None:
     async with running() as channel:
-        answer = await curl(*JSON, channel.url + "?a=b", body=b'{"a": 1}')
+        spoofed = ("-H", "X-Forwarded-For: 10.9.8.7")
+        answer = await curl(*JSON, *spoofed, channel.url + "?a=b", body=b'{"a": 1}')
         (inbound,) = channel.accept.received
         assert answer.status == 202
         assert answer.json["outcome"] == "accepted"
+        assert parsedate_to_datetime(answer.headers["date"]) <= datetime.now(UTC)
         assert answer.json["message_id"].endswith("1")
         assert inbound.payload == Payload(b'{"a": 1}', "application/json", "utf-8")
         assert inbound.peer.startswith("127.0.0.1:")
