@@ -7,6 +7,8 @@ no I/O, and always ends.
 
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import check_library, compile_expression, compile_mapping
+from engine.mapping.examples import CaseResult, ExampleReport, run_examples
+from engine.mapping.explain import Explained, explain
 from engine.mapping.failures import FunctionError
 from engine.mapping.functions import BUILT_IN, find_functions
 from engine.mapping.functions.signature import Context, Function, function
@@ -15,9 +17,12 @@ from engine.mapping.mapfile import MapFile, read_map_file
 
 __all__ = [
     "BUILT_IN",
+    "CaseResult",
     "CompiledMapping",
     "Context",
     "EmptyLibrary",
+    "ExampleReport",
+    "Explained",
     "Expression",
     "FolderLibrary",
     "Function",
@@ -27,7 +32,9 @@ __all__ = [
     "check_library",
     "compile_expression",
     "compile_mapping",
+    "explain",
     "find_functions",
     "function",
     "read_map_file",
+    "run_examples",
 ]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.contract import Document, MapContext, Payload
 from engine.formats import FORMATS
 from engine.mapping.failures import failed
-from engine.mapping.outputs import Rule
 from engine.mapping.program import Program, WrongFormat, converted
 from engine.mapping.runstate import Code
+from engine.mapping.tracing import Rule
 from engine.mapping.values import NotText, leaf, text_of, truth
 
 
@@ -32,6 +32,8 @@ class CompiledMapping:
     program: Program
     lets: tuple[tuple[int, Code], ...]
     out: Code
+    traced: Callable[[], CompiledMapping | None] = field(repr=False, compare=False)
+    """Compiles the instrumented form, for explaining and coverage."""
 
     def apply(self, document: Document, context: MapContext) -> Any:
         """The target tree.  The same document and context always give the same tree.

@@ -116,7 +116,7 @@ class _Compilation:
         self.unit.map_names = lambda: self.maps
 
     def compile(self) -> CompiledMapping | None:
-        file, unit = self.file, self.unit
+        file, unit, library = self.file, self.unit, self.library
         self.read_imports()
         scope = root_scope(unit, file.parameters)
         lets: list[tuple[int, Code]] = []
@@ -143,6 +143,9 @@ class _Compilation:
             program=program,
             lets=tuple(lets),
             out=out.code,
+            traced=lambda: compile_mapping(
+                file.root, diagnostics=Diagnostics(), library=library, name=file.name, trace=True
+            ),
         )
 
     def read_imports(self) -> None:

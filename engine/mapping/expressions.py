@@ -42,6 +42,7 @@ from engine.mapping.paths_tree import names_from
 from engine.mapping.runstate import SOURCES, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.selection import Advance, Selector, node_code, step_from, value_code
+from engine.mapping.tracing import untraced
 from engine.mapping.values import PLAIN, NotText, equal, leaf, less, number_of, truth
 from engine.syntax import Position, Scalar
 from engine.syntax.nearest import did_you_mean
@@ -492,7 +493,7 @@ class ExpressionCompiler:
             suffix = ""
 
         def traced(run: Run) -> Any:
-            value = code(run)
+            value = untraced(code(run))
             if run[SOURCES] is not None:
                 known = None if origin is None else run[origin]
                 run[SOURCES].append((label if known is None else known + suffix, value))

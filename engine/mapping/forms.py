@@ -19,6 +19,7 @@ from engine.mapping.failures import failed
 from engine.mapping.grammar import parse_expression
 from engine.mapping.runstate import DOCUMENT, SOURCES, STEPS, UNMAPPED, Code, Run
 from engine.mapping.scope import Binding, Scope
+from engine.mapping.tracing import Traced
 from engine.mapping.values import leaf, text_of
 from engine.syntax.nearest import did_you_mean
 
@@ -281,7 +282,7 @@ def _traced_each(
             run[origins[cell]] = label.replace("[*]", f"[{number}]") if several else label
             result = body(run)
             if result is not None:
-                results.append(result)
+                results.append(result.value if result.__class__ is Traced else result)
         if not several:
             return results[0] if results else None
         return results or None

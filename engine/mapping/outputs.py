@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.formats.null import NULL
@@ -23,8 +22,9 @@ from engine.mapping.paths_tree import copied
 from engine.mapping.runstate import NOTHING, SOURCES, STEPS, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
+from engine.mapping.tracing import Rule, traced_value
 from engine.mapping.values import text_of
-from engine.syntax import Mapping, Node, Position, Scalar, Sequence
+from engine.syntax import Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
 _DIRECTIVES: Final = (
@@ -34,23 +34,6 @@ _SPREADS: Final = ("$case", "$use", "$first", "$raise")
 _NEEDS: Final = {"$of": "$case", "$else": "$case", "$with": "$use"}
 _FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One line of a mapping that can write a value; ``path`` is its place in the file's tree."""
-
-    path: str
-    position: Position
-
-
-class Traced:
-    """Explaining only: a value with the rule that wrote it and what the rule had read."""
-
-    __slots__ = ("rule", "sources", "value")
-
-    def __init__(self, value: Any, rule: Rule, sources: list[tuple[str, Any]]) -> None:
-        self.value, self.rule, self.sources = value, rule, sources
 
 
 class OutputCompiler:
@@ -136,7 +119,7 @@ class OutputCompiler:
             sources, run[SOURCES] = run[SOURCES], kept
             if value is None or (value is NULL and drops_null):
                 return None
-            return Traced(value, rule, sources)
+            return traced_value(value, rule, sources)
 
         return Compiled(traced)
 

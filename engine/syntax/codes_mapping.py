@@ -227,4 +227,11 @@ ROWS: tuple[Code, ...] = (
         "Patterns are literal, and may not hold what can run for hours: a repeated group that "
         "itself repeats or has alternatives, and back-references.",
     ),
+    Code(
+        "M901",
+        _E,
+        "a test file that cannot be run",
+        "A test file names its mapping and lists cases, each with a name, an input, and what is "
+        "expected: expect, contains, absent or error.",
+    ),
 )
