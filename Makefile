@@ -1,29 +1,46 @@
-# The commands of the project.  `make demo` and `make test` set up whatever they need.
-PY := .venv/bin/python
+# The commands of the project.  Each sets up what it needs; see CONTRIBUTING.md.
+PIP := .venv/bin/pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo check test bench clean
+.PHONY: setup setup-test demo check test bench clean
 
-setup: .venv/.installed
+# What the engine itself needs.
+setup: .venv/.run
 
-.venv/.installed: requirements.txt requirements-dev.txt pyproject.toml
-	@command -v python3 >/dev/null || { echo "python3 (3.11 or newer) is missing: install it with your package manager"; exit 1; }
-	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -e .
+.venv/.run: requirements.txt pyproject.toml .ci/setup
+	@.ci/setup run
+	@echo "installing Python packages into .venv (about a minute, once)"
+	@$(PIP) install -r requirements.txt -e .
 	@touch $@
 
-# make demo FOR=30s RATE=100
-demo: setup
-	$(PY) -m engine.demo $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE))
+# And what checks, tests and benchmarks need besides.
+setup-test: .venv/.test
 
-check: setup
+.venv/.test: .venv/.run requirements-dev.txt tests/install-peers
+	@.ci/setup test
+	@$(PIP) install -r requirements-dev.txt
+	@tests/install-peers
+	@touch $@
+
+# A simulated hospital on a real engine: make demo FOR=30s RATE=100 ends by itself with a summary.
+demo: setup
+	@.venv/bin/python -m engine.demo $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE))
+
+# Lint, types, unit tests: under two minutes.
+check: setup-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/pytest -q tests/unit
 
+# Everything: also conformance, integration with real peers, the corpora, faults.
 test: check
+	.venv/bin/carebus lint
+	.venv/bin/carebus test
 	.venv/bin/pytest -q tests
 
-# make bench ONLY="accept e2e" WRITE=yes
-bench: setup
-	$(PY) -m bench.run $(ONLY) $(if $(WRITE),--write)
+# make bench ONLY="accept e2e" runs some sections; WRITE=yes writes docs/performance-figures.md.
+bench: setup-test
+	.venv/bin/python -m bench.run $(ONLY) $(if $(WRITE),--write)
+
+clean:
+	rm -rf .venv build var .mypy_cache .ruff_cache .pytest_cache .hypothesis
