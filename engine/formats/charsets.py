@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from engine.contract import Stage
+from engine.formats import cns11643
 from engine.formats.errors import format_error
 
 
@@ -89,8 +90,7 @@ JIS_X_0212: Final = Charset("ISO IR159", _JAPANESE)
 GBK: Final = Charset("GBK", ("gb18030",), writes="gbk")
 GB_2312: Final = Charset("GB2312", ("gb18030",), writes="gbk")
 
-# No codec reads EUC-TW here: as long as such a message is ASCII it passes, else it is refused.
-CNS_11643: Final = Charset("CNS 11643-1992", ("ascii",))
+CNS_11643: Final = Charset("CNS 11643-1992", (cns11643.CODEC,))
 
 _SPELLINGS: Final[dict[str, Charset]] = {
     "ASCII": ASCII,

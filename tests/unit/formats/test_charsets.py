@@ -29,6 +29,7 @@ TABLE_0211 = [
     ("GB 18030-2000", "gb18030", "珅𠀀"),
     ("KS X 1001", "euc_kr", "김희중"),
     ("BIG-5", "big5", "功許蓋"),
+    ("CNS 11643-1992", "euc_tw", "一功許蓋乂籲"),
     ("UNICODE", "utf-8", "珅 Müller"),
     ("UNICODE UTF-8", "utf-8", "珅 Müller"),
     ("UNICODE UTF-16", "utf-16", "珅 Müller"),
@@ -137,7 +138,7 @@ def test_the_channels_charset_is_used_where_none_is_declared() -> None:
 
 @pytest.mark.parametrize(
     ("declared", "codec", "text"),
-    [("UTF-8", "gb18030", "珅"), ("", "latin-1", "Müller"), ("CNS 11643-1992", "big5", "功許")],
+    [("UTF-8", "gb18030", "珅"), ("", "latin-1", "Müller"), ("CNS 11643-1992", "big5", "功許蓋")],
 )
 def test_bytes_that_do_not_fit_are_refused_without_showing_them(
     declared: str, codec: str, text: str
@@ -194,7 +195,9 @@ def test_names_are_found_in_every_spelling() -> None:
     assert declared_charset("~~~") is None
 
 
-@pytest.mark.parametrize("name", ["GBK", "BIG-5", "KS X 1001", "ISO IR87", "GB 18030-2000"])
+@pytest.mark.parametrize(
+    "name", ["GBK", "BIG-5", "CNS 11643-1992", "KS X 1001", "ISO IR87", "GB 18030-2000"]
+)
 def test_every_character_that_is_written_is_read_as_itself(name: str) -> None:
     """These sets have more than one codec, and what one writes another must not misread."""
     charset = find_charset(name)
@@ -208,3 +211,13 @@ def test_every_character_that_is_written_is_read_as_itself(name: str) -> None:
         assert charset.decode(body) == chr(code), hex(code)
         written += 1
     assert written > 8000
+
+
+def test_euc_tw_is_the_one_that_iconv_writes() -> None:
+    wire = b"\xc4\xa1\xc5\xfc\xdd\xc2\xea\xe4\xa1\xa2\x8e\xa2\xa1\xa1\xfd\xcb ok"
+    assert "一功許蓋，乂籲 ok".encode("euc_tw") == wire
+    assert wire.decode("euc_tw") == "一功許蓋，乂籲 ok"
+    assert b"\x8e\xa1\xc4\xa1".decode("euc_tw") == "一"
+    for wrong in (b"\xc4", b"a\xc4\xa1\x80", b"\x8e\xa3\xc4\xa1", b"\xff\xff"):
+        with pytest.raises(UnicodeDecodeError):
+            wrong.decode("euc_tw")
