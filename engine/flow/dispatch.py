@@ -162,19 +162,25 @@ class Worker:
             lanes.log.error("message not loaded", code=error.info.code)
             await lanes.decisions.wait(turn.delivery, timedelta(seconds=1))
             return turn
-        if self._marks and not await self._mark(turn, lease, turn.attempt):
-            return None
-        if not lanes.connection.is_open or lanes.decisions.pending(turn.delivery):
-            return turn  # while this was prepared, the peer went away or a person decided
-        answer = await self._send(
-            turn, Outbound(message, payload, turn.attempt, turn.possible_duplicate)
-        )
-        if isinstance(answer, NotConnected):
-            lanes.connection.lost(answer.info)
-            lanes.counts.last_error = answer.info
-            if self._marks and not await self._mark(turn, lease, 0):
+        # A stop waits for all of this: a mark without a send would read as an unknown outcome.
+        lanes.connection.begin()
+        try:
+            if self._marks and not await self._mark(turn, lease, turn.attempt):
                 return None
-            return turn
+            # While this was prepared, the peer may have gone away or a person decided.
+            answer: Delivered | EngineError | None = None
+            if lanes.connection.is_open and not lanes.decisions.pending(turn.delivery):
+                outbound = Outbound(message, payload, turn.attempt, turn.possible_duplicate)
+                answer = await self._send(turn, outbound)
+            if isinstance(answer, NotConnected):
+                lanes.connection.lost(answer.info)
+                lanes.counts.last_error = answer.info
+            if answer is None or isinstance(answer, NotConnected):
+                if self._marks and not await self._mark(turn, lease, 0):
+                    return None
+                return turn
+        finally:
+            lanes.connection.end()
         lanes.connection.answered()
         if isinstance(answer, EngineError):
             return await self._failed(turn, lease, answer)
@@ -186,7 +192,6 @@ class Worker:
         """Offer it to the peer once; how that ended, as a value."""
         lanes = self._lanes
         lanes.sending.add(turn.delivery)
-        lanes.connection.begin()
         try:
             return await lanes.destination.send(outbound)
         except EngineError as error:
@@ -199,7 +204,6 @@ class Worker:
             lanes.cut.append(turn.event(State.UNCERTAIN, error=_INTERRUPTED))
             raise
         finally:
-            lanes.connection.end()
             lanes.sending.discard(turn.delivery)
 
     async def _mark(self, turn: _Try, lease: Lease, attempt: int) -> bool:
