@@ -49,7 +49,7 @@ def control_app(
     """The application; runs in the engine's event loop and keeps no state of its own."""
     health = Health(engine)
     messages = Messages(engine)
-    log = structlog.get_logger("engine.api")
+    log = structlog.get_logger("carebus.api")
 
     async def status(request: Request) -> Response:
         return Response(status_to_json(engine.status()), media_type="application/json")

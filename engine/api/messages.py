@@ -33,7 +33,7 @@ class Messages:
 
     def __init__(self, engine: ControlledEngine) -> None:
         self._engine = engine
-        self._log = structlog.get_logger("engine.api")
+        self._log = structlog.get_logger("carebus.api")
         self._replaying = asyncio.Lock()
 
     async def search(self, request: Request) -> Response:
