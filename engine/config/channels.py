@@ -19,6 +19,7 @@ from engine.config.channel_file import (
     OutboundKeys,
     RetryKeys,
 )
+from engine.config.expressions import compile_path
 from engine.config.files import File
 from engine.config.index import DEFAULT_INDEX
 from engine.config.model import (
@@ -35,8 +36,8 @@ from engine.config.validation import validate
 from engine.config.versions import content_version
 from engine.contract import ConnectorSpec, Format, Limits, Role
 from engine.formats import FORMATS
-from engine.mapping import Expression, Function, compile_expression
-from engine.syntax import Diagnostics, Node, Position, Scalar, Sequence
+from engine.mapping import Expression, Function
+from engine.syntax import Diagnostics, Position, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
 from engine.syntax.typed import mapping_of
@@ -85,6 +86,8 @@ class _Compiler:
         self._check_charset()
         self._check_timezone()
         settings = self._settings(found[1]) if found is not None else None
+        index = self._index(format) if format is not None else {}
+        duplicate_key = self._duplicate_key(format) if format is not None else ()
         if keys is None or found is None or format is None or settings is None:
             return None
         channel = Channel(
@@ -103,7 +106,15 @@ class _Compiler:
             alerts=_alerts(keys.alerts),
         )
         if isinstance(keys, InboundKeys):
-            channel = self._inbound(channel, keys)
+            rule = keys.duplicates
+            channel = replace(
+                channel,
+                acknowledge=keys.acknowledge,
+                duplicates=DuplicateRule(duplicate_key, rule.within) if rule else None,
+                unrouted=keys.unrouted,
+                limits=_limits(keys.limits),
+                index=index,
+            )
         elif isinstance(keys, OutboundKeys):
             channel = self._outbound(channel, keys)
         return channel
@@ -216,49 +227,32 @@ class _Compiler:
             self._around.tls.check(tls)
         return settings
 
-    def _inbound(self, channel: Channel, keys: InboundKeys) -> Channel:
-        format = channel.format.name
-        index: dict[str, Expression] = {}
-        if keys.index is None:
-            for name, text in DEFAULT_INDEX.get(format, {}).items():
-                scalar = Scalar(text, True, Position(self._file.path, 1, 1))
-                compiled = self._expression(scalar, format)
-                if compiled is not None:
-                    index[name] = compiled
+    def _index(self, format: Format) -> dict[str, Expression]:
+        node = self._root.get("index")
+        if self._text("direction") != "inbound":
+            return {}
+        if node is None:
+            start = Position(self._file.path, 1, 1)
+            given = [
+                (name, Scalar(text, True, start))
+                for name, text in DEFAULT_INDEX.get(format.name, {}).items()
+            ]
         else:
-            node = self._root.get("index")
-            for key, value in node.entries if isinstance(node, MappingNode) else ():
-                compiled = self._expression(value, format)
-                if compiled is not None:
-                    index[key.text] = compiled
-        return replace(
-            channel,
-            acknowledge=keys.acknowledge,
-            duplicates=self._duplicates(keys, format),
-            unrouted=keys.unrouted,
-            limits=_limits(keys.limits),
-            index=index,
-        )
+            entries = node.entries if isinstance(node, MappingNode) else ()
+            given = [(key.text, value) for key, value in entries if isinstance(value, Scalar)]
+        compiled = ((name, self._expression(value, format)) for name, value in given)
+        return {name: one for name, one in compiled if one is not None}
 
-    def _duplicates(self, keys: InboundKeys, format: str) -> DuplicateRule | None:
+    def _duplicate_key(self, format: Format) -> tuple[Expression, ...]:
         node = self._root.get("duplicates")
-        if keys.duplicates is None or not isinstance(node, MappingNode):
-            return None
-        paths = node.get("key")
+        paths = node.get("key") if isinstance(node, MappingNode) else None
         items = paths.items if isinstance(paths, Sequence) else ()
-        compiled = [self._expression(item, format) for item in items]
-        return DuplicateRule(
-            tuple(one for one in compiled if one is not None), keys.duplicates.within
-        )
+        compiled = [self._expression(item, format) for item in items if isinstance(item, Scalar)]
+        return tuple(one for one in compiled if one is not None)
 
-    def _expression(self, node: Node, format: str) -> Expression | None:
-        if not isinstance(node, Scalar):
-            return None
-        return compile_expression(
-            node,
-            format=format,
-            diagnostics=self._diagnostics,
-            functions=self._around.functions,
+    def _expression(self, node: Scalar, format: Format) -> Expression | None:
+        return compile_path(
+            node, format.name, functions=self._around.functions, diagnostics=self._diagnostics
         )
 
     def _outbound(self, channel: Channel, keys: OutboundKeys) -> Channel:

@@ -19,6 +19,7 @@ from engine.config.versions import content_version
 from engine.contract import ConnectorSpec
 from engine.mapping import BUILT_IN, CompiledMapping, Function, find_functions
 from engine.syntax import Diagnostic, Diagnostics, Position, read_yaml
+from engine.syntax.render import without_secrets
 
 
 def load(
@@ -72,7 +73,7 @@ def load(
             version=_version(files, by_name, mappings),
             tls=tls.settings,
         )
-    return Loaded(configuration, found, files.sources)
+    return Loaded(configuration, found, without_secrets(files.sources, found))
 
 
 def check_channel(

@@ -11,9 +11,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from engine.config.channel_file import INDEX_NAME
+from engine.config.expressions import compile_path
 from engine.config.files import File
 from engine.config.model import Channel, Route
-from engine.mapping import CompiledMapping, Function, compile_expression
+from engine.mapping import CompiledMapping, Function
 from engine.syntax import Diagnostics, Node, Position, Scalar
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
@@ -93,9 +94,7 @@ def _with_key(
             help="name an index key that every inbound channel has",
         )
         return channel
-    expression = compile_expression(
-        place, format=formats[0], diagnostics=diagnostics, functions=functions
-    )
+    expression = compile_path(place, formats[0], functions=functions, diagnostics=diagnostics)
     return replace(channel, ordering=replace(channel.ordering, key=None, key_expression=expression))
 
 

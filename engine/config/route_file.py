@@ -53,7 +53,7 @@ class RouteKeys(_Keys):
     """One route."""
 
     name: Name = Field(description="Unique; each delivery's record shows it.")
-    origins: Text | list[Text] = Field(
+    origins: Text | Annotated[list[Text], Field(min_length=1)] = Field(
         alias="from", description="The inbound channel, or a list of them."
     )
     when: Text | None = Field(None, description="Only messages for which this is true.")

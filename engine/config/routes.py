@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.config.expressions import compile_path
 from engine.config.files import File
 from engine.config.model import Channel, Direction, Route, Target
 from engine.config.references import References
@@ -17,7 +18,7 @@ from engine.config.route_file import (
 )
 from engine.config.validation import validate
 from engine.config.versions import content_version
-from engine.mapping import CompiledMapping, Expression, Function, compile_expression
+from engine.mapping import CompiledMapping, Expression, Function
 from engine.mapping.program import converted
 from engine.syntax import Diagnostics, Node, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
@@ -177,11 +178,8 @@ class _RouteCompiler:
     def _condition(self, node: Node | None, format: str | None) -> Expression | None:
         if not isinstance(node, Scalar) or format is None:
             return None
-        return compile_expression(
-            node,
-            format=format,
-            diagnostics=self._diagnostics,
-            functions=self._known.functions,
+        return compile_path(
+            node, format, functions=self._known.functions, diagnostics=self._diagnostics
         )
 
     def _targets(

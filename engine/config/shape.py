@@ -44,7 +44,9 @@ class Shape:
             if key in schema.get("properties", ())
         ]
         if not found:
-            extra = (schema.get("additionalProperties") for schema in self._schemas)
+            extra = [schema.get("additionalProperties") for schema in self._schemas]
+            for schema in self._schemas:
+                extra.extend(schema.get("patternProperties", {}).values())
             found = [schema for schema in extra if isinstance(schema, dict)]
         return Shape(found or [{}], self._definitions)
 

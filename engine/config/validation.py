@@ -212,8 +212,12 @@ def _complaint(kind: str, message: str, place: _Place, at: Position) -> _Complai
         if key is None:
             return _Complaint("C102", at, 1, said, help, inside)
         return _Complaint("C102", key.position, key.length, said, help, inside)
+    if place.rest == "[key]" and key is not None:  # pydantic's name for the key itself
+        return _Complaint("C103", key.position, key.length, _said(message), None, inside)
     about = place.shape.description
     help = f"{key.text}: {about}" if key is not None and about else None
+    if kind == "too_short":
+        message = "nothing is listed"
     weak = kind in _WRONG_KIND or (kind == "literal_error" and not isinstance(node, Scalar))
     return _Complaint("C103", node.position, node.length, _said(message), help, inside, weak)
 

@@ -183,6 +183,13 @@ ROWS: tuple[Code, ...] = (
         "Each lane, and each unit of concurrency, is a message under way. The connector says how "
         "many its peers can take side by side: 'carebus describe CONNECTOR'.",
     ),
+    Code(
+        "C137",
+        _E,
+        "a path into a payload that is not read",
+        "raw passes bytes on without reading them, so there is nothing to ask for: no index, no "
+        "duplicate key, no condition, no mapping. Say which format it is.",
+    ),
     # --- routes
     Code("C201", _E, "two routes have one name", "The record of each delivery names its route."),
     Code(

@@ -11,13 +11,13 @@ error[M303]: unknown table 'AdminstrativeSex'
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from engine.syntax.code import Severity
 from engine.syntax.codes import CODES
 from engine.syntax.diagnostics import Diagnostic
-from engine.syntax.source import lines_of
+from engine.syntax.source import lines_of, offset_of
 
 _COLORS: Final = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _MAX_LINE: Final = 160  # characters of a source line that are shown
@@ -49,6 +49,20 @@ def render(diagnostic: Diagnostic, source: str | None, color: bool = False) -> s
     return "\n".join(out)
 
 
+def without_secrets(
+    sources: Mapping[str, str], diagnostics: Iterable[Diagnostic]
+) -> dict[str, str]:
+    """The texts, as long as they were, with everything hidden that a diagnostic calls a secret:
+    another diagnostic may show the same line."""
+    shown = dict(sources)
+    for found in diagnostics:
+        place = found.position
+        if CODES[found.code].conceals and place.file in shown:
+            start = offset_of(shown[place.file], place)
+            shown[place.file] = _conceal(shown[place.file], start, start + found.length)
+    return shown
+
+
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
     """``2 errors, 1 warning``; ``no problems`` when there is nothing."""
     counts = dict.fromkeys(Severity, 0)
@@ -73,6 +87,10 @@ def width_of(text: str) -> int:
     )
 
 
+def _conceal(text: str, start: int, end: int) -> str:
+    return text[:start] + "•" * (end - start) + text[end:]
+
+
 def _excerpt(diagnostic: Diagnostic, source: str | None) -> tuple[str, int, int] | None:
     """The line to show, the columns before the underline, and the underline's columns."""
     if source is None:
@@ -84,7 +102,7 @@ def _excerpt(diagnostic: Diagnostic, source: str | None) -> tuple[str, int, int]
     start = min(diagnostic.position.column - 1, len(line))
     end = min(start + diagnostic.length, max(len(line), start + 1))
     if CODES[diagnostic.code].conceals:
-        line = line[:start] + "•" * (end - start) + line[end:]
+        line = _conceal(line, start, end)
     if len(line) > _MAX_LINE:
         first = max(0, min(start - _MAX_LINE // 2, len(line) - _MAX_LINE))
         line = line[first : first + _MAX_LINE]

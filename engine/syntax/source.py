@@ -21,3 +21,14 @@ def place_of(text: str, offset: int, file: str) -> Position:
     for end in _LINE_END.finditer(text, 0, offset):
         line, start = line + 1, end.end()
     return Position(file, line, offset - start + 1)
+
+
+def offset_of(text: str, place: Position) -> int:
+    """The inverse of `place_of`; the end of the text when there is no such place."""
+    start = 0
+    for _ in range(place.line - 1):
+        end = _LINE_END.search(text, start)
+        if end is None:
+            return len(text)
+        start = end.end()
+    return min(start + place.column - 1, len(text))

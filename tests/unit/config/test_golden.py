@@ -120,6 +120,12 @@ CASES: dict[str, Files] = {
         + "ordering: {key: patient, lanes: 4}\n"
     },
     "C136-concurrency": emr("ordering: none\nconcurrency: 301\n"),
+    "C137": {
+        "channels/his.yaml": INBOUND.replace("hl7v2", "raw"),
+        "channels/emr.yaml": OUTBOUND.replace("json", "raw"),
+        **routes(TARGET, "{channel: emr}"),
+    },
+    "C103-empty": routes("from: his", "from: []"),
     "C201": {"routes.yaml": ROUTES + SECOND_ROUTE.replace("second", "admissions") % "his"},
     "C202": routes("from: his", "from: hiss"),
     "C202-target": routes("channel: emr,", "channel: emrr,"),

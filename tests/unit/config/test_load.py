@@ -15,6 +15,7 @@ from engine.config.load import check_channel, load
 from engine.config.model import Alerts, Keep, Ordering, RetryPolicy
 from engine.contract import Limits, MapContext, MessageId, Payload
 from engine.formats import FORMATS
+from engine.syntax.render import render
 from tests.unit.config.projects import (
     CONNECTORS,
     ENVIRON,
@@ -208,6 +209,24 @@ def test_settings_are_not_shown(tmp_path: Path) -> None:
     made = configuration(tmp_path, {"channels/emr.yaml": text})
     assert "s3cr3t" not in repr(made)
     assert made.channels["emr"].settings.token.get_secret_value() == "s3cr3t"  # type: ignore[attr-defined]
+
+
+def test_a_secret_that_is_written_out_is_not_shown_by_its_neighbour(tmp_path: Path) -> None:
+    text = OUTBOUND.replace("port: 2600", "port: 0x1, token: hunter2")
+    loaded = load_project(tmp_path, {"channels/emr.yaml": "# 中文\r\n" + text})
+    assert {found.code for found in loaded.diagnostics} == {"Y202", "C114"}
+    shown = "".join(render(one, loaded.sources[one.position.file]) for one in loaded.diagnostics)
+    assert "token: •••••••}" in shown
+    assert "hunter2" not in shown
+
+
+def test_expressions_are_checked_although_other_keys_are_wrong(tmp_path: Path) -> None:
+    text = INBOUND + "index: {patient: PID-, Visit: PV1-19}\nduplicates: {key: [MSH-], within: 1}\n"
+    loaded = load_project(tmp_path, {"channels/his.yaml": text})
+    places = [(one.position.line, one.position.column) for one in loaded.diagnostics]
+    assert {line for line, _ in places} == {6, 7}
+    assert (6, 24) in places  # the key 'Visit'
+    assert len(places) == 4
 
 
 def test_tls_profiles(tmp_path: Path) -> None:
