@@ -16,12 +16,13 @@ from engine.store import failures, statements
 from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
 from engine.store.rows import (
     CONTROL_ID,
-    KEY_LENGTH,
     dedup_digest,
     duration,
     error_text,
+    key_text,
     micros,
     object_text,
+    storable,
 )
 from engine.store.schema import BLOCK
 from engine.store.sqlite import Connection
@@ -155,10 +156,10 @@ class Ledger:
             )
             block = seq // BLOCK
             if new.control_id:
-                keys.append((block, CONTROL_ID, new.control_id[:KEY_LENGTH], seq))
+                keys.append((block, CONTROL_ID, key_text(new.control_id), seq))
             for kind, value in new.keys.items():
                 if value:
-                    keys.append((block, kind, value[:KEY_LENGTH], seq))
+                    keys.append((block, kind, key_text(value), seq))
             low, high = bounds.get(block, (received_at, received_at))
             bounds[block] = (min(low, received_at), max(high, received_at))
         self.seq, self.delivery = seq, number
@@ -317,11 +318,11 @@ def _message_row(seq: int, new: NewMessage, received_at: int, first_delivery: in
         seq,
         message.id,
         message.channel,
-        new.type,
-        new.control_id,
+        storable(new.type),
+        storable(new.control_id),
         new.state.value,
         received_at,
-        new.peer,
+        storable(new.peer),
         len(message.payload.body),
         new.config_version,
         first_delivery,
@@ -344,7 +345,7 @@ def event_row(number: int, event: Event) -> Row:
         1 if event.possible_duplicate else 0,
         error_text(event.error),
         event.actor,
-        event.remote_id,
+        None if event.remote_id is None else storable(event.remote_id),
         event.mapping_version,
         event.route_version,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -43,8 +44,18 @@ def duration(span: timedelta) -> int:
     return span // timedelta(microseconds=1)
 
 
+def storable(text: str) -> str:
+    """Text that a database can encode: a lone surrogate (JSON may hold one) becomes ``?``."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def error_text(error: ErrorInfo | None) -> str | None:
-    return None if error is None else orjson.dumps(error).decode()
+    if error is None:
+        return None
+    try:
+        return orjson.dumps(error).decode()
+    except TypeError:
+        return orjson.dumps({k: v and storable(v) for k, v in asdict(error).items()}).decode()
 
 
 def error_of(text: str | None) -> ErrorInfo | None:
@@ -56,7 +67,12 @@ def error_of(text: str | None) -> ErrorInfo | None:
 
 def object_text(values: Mapping[str, str]) -> str | None:
     """JSON, or None for nothing: most messages have no attributes."""
-    return orjson.dumps(dict(values)).decode() if values else None
+    if not values:
+        return None
+    try:
+        return orjson.dumps(dict(values)).decode()
+    except TypeError:
+        return orjson.dumps({storable(k): storable(v) for k, v in values.items()}).decode()
 
 
 def object_of(text: str | None) -> dict[str, Any]:
@@ -68,6 +84,11 @@ def payload_of(body: bytes | None, content_type: str | None, charset: str | None
     if body is None:
         return None
     return Payload(body, content_type or "application/octet-stream", charset)
+
+
+def key_text(value: str) -> str:
+    """A search key as it is indexed."""
+    return storable(value[:KEY_LENGTH])
 
 
 def dedup_digest(channel: str, key: str) -> bytes:

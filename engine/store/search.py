@@ -22,7 +22,7 @@ from engine.contract import (
     State,
 )
 from engine.store import schema, sqlite
-from engine.store.rows import CONTROL_ID, KEY_LENGTH, error_of, micros, moment, object_of
+from engine.store.rows import CONTROL_ID, error_of, key_text, micros, moment, object_of
 from engine.store.schema import BLOCK
 from engine.store.sqlite import Connection
 from engine.store.states import MESSAGE_STATES, NOT_ROUTED, TROUBLED, UNFINISHED
@@ -91,9 +91,9 @@ def _seq_of(connection: Connection, message_id: MessageId) -> int | None:
 
 
 def _seqs(connection: Connection, query: Query, span: Span, limit: int) -> list[int]:
-    keys = [(kind, value[:KEY_LENGTH]) for kind, value in query.keys.items()]
+    keys = [(kind, key_text(value)) for kind, value in query.keys.items()]
     if query.control_id is not None:
-        keys.append((CONTROL_ID, query.control_id[:KEY_LENGTH]))
+        keys.append((CONTROL_ID, key_text(query.control_id)))
     if not keys:
         return _merged(connection, _selects(query, span, ()), limit)
     found: list[int] = []

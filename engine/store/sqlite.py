@@ -22,6 +22,14 @@ from engine.store import failures
 Connection = sqlite3.Connection
 Error = sqlite3.Error
 
+REFUSALS: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""One row or value was refused; anything else concerns the whole database."""
+
 DIALECT: Final = sqlite_dialect(paramstyle="qmark")
 PARAMETERS: Final = 32_000
 """Of one statement at most; SQLite's own limit is 32,766."""

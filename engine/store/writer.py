@@ -117,10 +117,8 @@ class Writer:
             connection.execute("COMMIT")
             self.commits += 1
             return
-        except sqlite3.IntegrityError as error:
-            failure, alone = sqlite.translate(error), True
-        except sqlite3.OperationalError as error:
-            failure, alone = sqlite.translate(error), False
+        except sqlite3.Error as error:
+            failure, alone = sqlite.translate(error), isinstance(error, sqlite.REFUSALS)
             self._broken = sqlite.is_damaged(error)
         except Exception as error:
             # The thread must outlive every request: whoever it was, he alone is refused.
