@@ -80,5 +80,6 @@ Outbound. 2xx is yes. 3xx (redirects are not followed), 401, 407, 408, 423, 425,
 to reject_statuses for a peer that means the content. A connection that breaks, or an answer that
 does not come whole in time, is uncertain, also when a kept connection turned out to be closed by
 the peer: keep keep_alive below the peer's own limit. An answer body over reply_limit is dropped.
+A message that may have arrived before carries Carebus-Possible-Duplicate: true.
 """,
 )

@@ -136,7 +136,7 @@ async def test_a_copy_is_another_message(tmp_path: Path) -> None:
 async def test_a_file_that_is_still_written_is_not_read(tmp_path: Path) -> None:
     accept = RecordingAccept()
     path = tmp_path / "a"
-    async with running(source(tmp_path, ready="stable", stable_for="150ms"), accept):
+    async with running(source(tmp_path, ready="stable", stable_for="500ms"), accept):
         with path.open("wb", buffering=0) as file:
             for _ in range(10):
                 file.write(b"0123456789")
@@ -206,6 +206,57 @@ async def test_batches_that_are_not_whole(
     async with running(source(tmp_path, split="hl7v2_batch"), RecordingAccept(outcome)):
         await until(lambda: files(tmp_path) == ["error/a", "error/a.error.txt"])
     assert reason in (tmp_path / "error" / "a.error.txt").read_text()
+
+
+async def test_a_file_that_cannot_be_read_is_told_once_and_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = os.open
+
+    def deny(path: Any, *more: Any, **named: Any) -> int:
+        if str(path).endswith("Zzyzx"):
+            raise PermissionError(errno.EACCES, "denied")
+        return opening(path, *more, **named)
+
+    monkeypatch.setattr("connectors.file.folder.os.open", deny)  # tests may run as root
+    settings = {"directory": str(tmp_path), "ready": "rename", "poll": "1ms"}
+    services = MemoryServices()
+    reading = FileSource(SourceSettings.model_validate(settings), services)
+    accept = RecordingAccept()
+    (tmp_path / "Zzyzx").write_bytes(b"secret")
+    async with running(reading, accept):
+        for name in ("b", "c"):
+            (tmp_path / f"{name}.part").write_bytes(name.encode())
+            (tmp_path / f"{name}.part").rename(tmp_path / f"{name}")
+            await until(lambda name=name: f"processed/{name}" in files(tmp_path))
+    assert accept.bodies == [b"b", b"c"]
+    (line,) = services.logged
+    assert line.values["code"] == "FILE-READ"
+    assert line.values["reason"] == "EACCES"
+    assert "Zzyzx" not in line.text()
+
+
+async def test_check_of_a_folder(tmp_path: Path) -> None:
+    reading = source(tmp_path)
+    assert [check.ok for check in await reading.check()] == [True]
+    async with running(source(tmp_path), RecordingAccept()):
+        assert [check.ok for check in await reading.check()] == [False]
+
+
+async def test_a_message_of_a_batch_that_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(BATCH.replace(b"PID|||2", b"PID|||" + b"2" * 1000))
+    accept = RecordingAccept()
+    async with running(source(tmp_path, Limits(message=500), split="hl7v2_batch"), accept):
+        await until(lambda: files(tmp_path) == ["error/a", "error/a.error.txt"])
+    assert len(accept.received) == 2
+    assert "1 of 3" in (tmp_path / "error" / "a.error.txt").read_text()
+
+
+async def test_not_open(tmp_path: Path) -> None:
+    await refused(source(tmp_path).run(RecordingAccept()), NotConnected, "FILE-FOLDER")
+    settings = DestinationSettings.model_validate({"directory": str(tmp_path)})
+    destination = FileDestination(settings, MemoryServices())
+    await refused(destination.send(outbound()), NotConnected, "FILE-FOLDER")
 
 
 async def refused(waiting: Any, kind: type[EngineError], code: str) -> EngineError:

@@ -211,7 +211,7 @@ async def test_a_late_answer_is_not_taken_for_the_next() -> None:
 
     async with (
         raw_peer(script) as peer,
-        opened(f"http://127.0.0.1:{peer.port}/", timeout="50ms") as destination,
+        opened(f"http://127.0.0.1:{peer.port}/", timeout="200ms") as destination,
     ):
         assert isinstance(await failure(destination, outbound(b"first")), UncertainError)
         delivered = await destination.send(outbound(b"second"))
@@ -223,7 +223,7 @@ async def test_a_late_answer_is_not_taken_for_the_next() -> None:
 async def test_connections_are_kept_and_left_again() -> None:
     async with (
         raw_peer(says("200 OK")) as peer,
-        opened(f"http://127.0.0.1:{peer.port}/", keep_alive="50ms") as destination,
+        opened(f"http://127.0.0.1:{peer.port}/", keep_alive="300ms") as destination,
     ):
         for _ in range(3):
             await destination.send(outbound())
@@ -449,3 +449,30 @@ async def test_check() -> None:
         assert [check.ok for check in checks] == [True, False]
     async with opened("http://nobody.invalid/") as destination:
         assert [check.ok for check in await destination.check()] == [False]
+
+
+async def test_check_of_a_channel_that_is_not_open() -> None:
+    async def script(_request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with raw_peer(script) as peer:
+        settings = DestinationSettings.model_validate({"url": f"http://127.0.0.1:{peer.port}/"})
+        destination = HttpDestination(settings, MemoryServices())
+        checks = await destination.check()
+        assert [check.ok for check in checks] == [True, True, False]
+        with pytest.raises(NotConnected):
+            await destination.send(outbound())
+
+
+async def test_tls_to_a_plain_port() -> None:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP ready\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, opened(f"https://127.0.0.1:{port}/") as destination:
+        error = await failure(destination)
+        assert isinstance(error, NotConnected)
+        assert error.info.code == "HTTP-TLS"

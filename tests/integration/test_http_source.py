@@ -311,11 +311,11 @@ async def test_a_request_that_never_comes_to_its_end(beginning: bytes) -> None:
 
 
 async def test_an_accept_that_takes_longer_than_a_request_may() -> None:
-    async with running(arrival_timeout="50ms") as channel:
+    async with running(arrival_timeout="300ms") as channel:
         channel.accept.hold()
         asking = asyncio.create_task(curl(channel.url, body=b"x"))
         await channel.accept.count(1)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         channel.accept.release()
         assert (await asking).status == 202
 

@@ -43,6 +43,7 @@ def test_exceptions_of_a_channel() -> None:
         (" 120 ", 120),
         ("0", 0),
         ("Sun, 01 Mar 2026 12:00:30 GMT", 30),
+        ("Sun, 01 Mar 2026 12:00:30 -0000", 30),  # no zone: UTC
         ("Sun, 01 Mar 2026 11:00:00 GMT", 0),  # in the past
         ("Sunday, 01-Mar-26 12:01:00 GMT", 60),  # RFC 850, obsolete and still sent
         ("9" * 400, LONGEST_WAIT.total_seconds()),
