@@ -41,7 +41,7 @@ def attribute(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
     rooms: Counter[str] = Counter()
     functions: Counter[str] = Counter()
     for line in stacks:
-        stack, _, count = line.rpartition(" ")
+        stack, _, count = line.rstrip().rpartition(" ")
         if not count.isdigit():
             continue
         for text in reversed(stack.split(";")):
@@ -67,10 +67,10 @@ async def profile(folder: Path) -> Section:
             "record",
             *("--pid", str(one.engine.pid), "--duration", str(_SECONDS), "--rate", str(_RATE)),
             *("--format", "raw", "--output", str(samples), "--full-filenames", "--nonblocking"),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
-        _, said = await spy.communicate()
+        said, _ = await spy.communicate()
         await load
     if spy.returncode != 0:
         return Section("profile", "Where the time goes", text=said.decode(errors="replace"))

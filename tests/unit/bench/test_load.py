@@ -92,8 +92,8 @@ def test_samples_go_to_the_innermost_room_of_ours() -> None:
     library = REPOSITORY / ".venv" / "lib" / "x.py"
     rooms, functions = attribute(
         [
-            f"run ({outer}:3);apply ({ours}:9);dumps ({library}:1) 30",
-            f"run ({outer}:4) 10",
+            f"run ({outer}:3);apply ({ours}:9);dumps ({library}:1) 30\n",
+            f"run ({outer}:4) 10\n",
             f"main ({library}:1) 5",
             "",
         ]
