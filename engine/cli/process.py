@@ -90,8 +90,8 @@ class EngineProcess:
                     first=f"{wrong[0].position}: {wrong[0].code}" if wrong else None,
                 )
                 return Reloaded(False, self._version, loaded.diagnostics)
-            if loaded.configuration.version != self._version:
-                await self._engine.reload(loaded.configuration)
+            # Also with the same version: a secret that a file or variable holds may be another.
+            await self._engine.reload(loaded.configuration)
             self._log.info("reloaded", actor=actor, version=self._version)
             return Reloaded(True, self._version, loaded.diagnostics)
 
