@@ -97,13 +97,14 @@ class _RouteCompiler:
         if keys is None:
             return None
         origins = self._origins(root)
-        format = self._format(root, origins)
+        formats = tuple(dict.fromkeys(origin.format.name for origin in origins))
+        format = self._format(root, formats)
         when = self._condition(root.get("when"), format)
         return Route(
             name=keys.name,
             origins=tuple(origin.name for origin in origins),
             when=when,
-            targets=self._targets(root, keys, format),
+            targets=self._targets(root, keys, formats),
             version=content_version(root),
             location=str(root.position),
         )
@@ -162,18 +163,25 @@ class _RouteCompiler:
             return None
         return channel
 
-    def _format(self, root: MappingNode, origins: list[Channel]) -> str | None:
-        """The one format of the origins; None when it cannot be told."""
-        formats = list(dict.fromkeys(origin.format.name for origin in origins))
-        if len(formats) > 1:
-            place = root.get("from") or root
+    def _format(self, root: MappingNode, formats: tuple[str, ...]) -> str | None:
+        """The one format of the origins; None when there are several, and then nothing may read
+        the message: it can only be passed on."""
+        if len(formats) == 1:
+            return formats[0]
+        targets = root.get("to")
+        parts = [root, *(targets.items if isinstance(targets, Sequence) else ())]
+        reads = any(
+            isinstance(part, MappingNode) and ("when" in part or "mapping" in part)
+            for part in parts
+        )
+        if formats and reads:
             self._diagnostics.at(
                 "C210",
-                place,
+                root.get("from") or root,
                 f"these channels have different formats: {', '.join(formats)}",
                 help="write one route for each format",
             )
-        return formats[0] if len(formats) == 1 else None
+        return None
 
     def _condition(self, node: Node | None, format: str | None) -> Expression | None:
         if not isinstance(node, Scalar) or format is None:
@@ -183,7 +191,7 @@ class _RouteCompiler:
         )
 
     def _targets(
-        self, root: MappingNode, keys: RouteKeys, format: str | None
+        self, root: MappingNode, keys: RouteKeys, formats: tuple[str, ...]
     ) -> tuple[Target, ...]:
         node = root.get("to")
         items = node.items if isinstance(node, Sequence) else ()
@@ -191,7 +199,7 @@ class _RouteCompiler:
         for item, target_keys in zip(items, keys.to, strict=True):
             if not isinstance(item, MappingNode):
                 continue
-            target = self._target(item, target_keys, format)
+            target = self._target(item, target_keys, formats)
             if target is None:
                 continue
             if target.name in targets:
@@ -205,13 +213,17 @@ class _RouteCompiler:
             targets[target.name] = target
         return tuple(targets.values())
 
-    def _target(self, item: MappingNode, keys: TargetKeys, format: str | None) -> Target | None:
+    def _target(
+        self, item: MappingNode, keys: TargetKeys, formats: tuple[str, ...]
+    ) -> Target | None:
         place = item.get("channel")
         channel = self._channel(place, "outbound") if isinstance(place, Scalar) else None
         mapping = self._mapping(item.get("mapping"))
-        when = self._condition(item.get("when"), format)
-        if channel is not None and format is not None:
-            self._check_formats(item, format, mapping, channel)
+        when = self._condition(item.get("when"), formats[0] if len(formats) == 1 else None)
+        if channel is not None:
+            unmapped = mapping is None
+            for format in formats if unmapped or len(formats) == 1 else ():  # else C210 says it
+                self._check_formats(item, format, mapping, channel)
         self._check_params(item, mapping, keys.params)
         if channel is None:
             return None

@@ -59,6 +59,13 @@ WEB = ConnectorSpec(
     summary="Sends; its peers ignore second copies.",
     destination=Role(WebSettings, "nowhere:Web", Capabilities(deduplicates=True)),
 )
+
+
+class _FutureSpec(ConnectorSpec):
+    api = 2
+
+
+FUTURE = _FutureSpec("wire", "Made for a contract that this engine does not know.")
 CONNECTORS: Mapping[str, ConnectorSpec] = {"wire": WIRE, "web": WEB}
 ENVIRON: Mapping[str, str] = {"LIS_PASSWORD": "s3cr3t", "LIS_PORT": "2600", "FLAG": "false"}
 

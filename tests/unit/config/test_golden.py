@@ -105,6 +105,14 @@ CASES: dict[str, Files] = {
         **emr("ordering: {key: patient, lanes: 4}\n"),
         **his("index: {visit: PV1-19.1}\n"),
     },
+    "C132-formats": {
+        "channels/his.yaml": INBOUND,
+        "channels/api.yaml": INBOUND.replace("hl7v2", "json").replace("2575", "0"),
+        "channels/emr.yaml": OUTBOUND.replace("json", "raw")
+        + "ordering: {key: PID-3.1, lanes: 4}\n",
+        "mappings/to-json.yaml": None,
+        "routes.yaml": "routes: [{name: all, from: [his, api], to: [{channel: emr}]}]\n",
+    },
     "C133": emr("concurrency: 4\n"),
     "C134": emr("on_uncertain: retry\n"),
     "C135": {"channels/emr.yaml": OUTBOUND.replace("127.0.0.1", "emr.example")},
@@ -165,6 +173,11 @@ CASES: dict[str, Files] = {
     "C303": {**dict.fromkeys(GOOD), "routes.yaml": "routes: []\n"},
     "Y201": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 2575, keep_alive: no")},
     "Y202": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 0x100")},
+    "C102-routes": {**dict.fromkeys(GOOD), "routes.yaml": "# routes come later\n{}\n"},
+    "Y205-routes": {**dict.fromkeys(GOOD), "routes.yaml": "- admissions\n"},
+    "Y205-route": {**dict.fromkeys(GOOD), "routes.yaml": "routes: [admissions]\n"},
+    "Y206-routes": {**dict.fromkeys(GOOD), "routes.yaml": "routes: {name: admissions}\n"},
+    "M006": {"mappings/to-json.yaml": MAPPING + "import: [lib/datatype]\n"},
     "Y205": {"channels/his.yaml": INBOUND.replace("{port: 2575}", "2575")},
 }
 
@@ -194,6 +207,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     [
         ("C126", {"wire": "no.such.module:SPEC"}),
         ("C126-no-spec", {"wire": "tests.unit.config.projects:GOOD"}),
+        ("C126-contract", {"wire": "tests.unit.config.projects:FUTURE"}),
         ("C126-name", {"wirre": "tests.unit.config.projects:WIRE"}),
     ],
 )

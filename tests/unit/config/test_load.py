@@ -171,6 +171,19 @@ def test_routes(tmp_path: Path) -> None:
     assert everything.targets[1].when.test(document, context())
 
 
+def test_what_is_only_passed_on_may_have_any_format(tmp_path: Path) -> None:
+    made = configuration(
+        tmp_path,
+        {
+            "channels/api.yaml": INBOUND.replace("hl7v2", "json").replace("2575", "0"),
+            "channels/emr.yaml": OUTBOUND.replace("json", "raw"),
+            "mappings/to-json.yaml": None,
+            "routes.yaml": "routes: [{name: all, from: [his, api], to: [{channel: emr}]}]\n",
+        },
+    )
+    assert made.routes[0].origins == ("his", "api")
+
+
 def test_the_configuration_is_immutable(tmp_path: Path) -> None:
     made = configuration(tmp_path)
     assert isinstance(made.channels, MappingProxyType)

@@ -53,22 +53,18 @@ async def test_edits_are_noticed_and_the_store_is_not(tmp_path: Path) -> None:
 
 async def test_new_folders_are_watched(tmp_path: Path) -> None:
     root = write(tmp_path, {})
+    sites = root / "mappings" / "sites"
 
-    def make(_: int) -> None:
-        (root / "mappings" / "sites").mkdir(exist_ok=True)
-
-    def edit(count: int) -> None:
-        make(count)
-        (root / "mappings" / "sites" / "north.yaml").write_text(f"# {count}\n", "utf-8")
-
-    async with aclosing(watch(root, settle=FAST)) as changes:
-        await until(changes, "mappings/sites/north.yaml", edit)
-
-    def another(count: int) -> None:
+    def touch(count: int) -> None:
         (root / "channels" / "lis.yaml").write_text(f"{INBOUND}# {count}\n", "utf-8")
 
+    def make(count: int) -> None:
+        sites.mkdir(exist_ok=True)
+        (sites / "north.yaml").write_text(f"# {count}\n", "utf-8")
+
     async with aclosing(watch(root, settle=FAST)) as changes:
-        await until(changes, "channels/lis.yaml", another)
+        await until(changes, "channels/lis.yaml", touch)  # now it watches
+        await until(changes, "mappings/sites/north.yaml", make)
 
 
 async def test_watching_ends_when_it_is_told(tmp_path: Path) -> None:
