@@ -7,7 +7,7 @@ never a question mark in a patient's name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -24,10 +24,10 @@ class Charset:
     codecs: tuple[str, ...]
     writes: str | None = None  # what encodes, when that is narrower than what decodes
 
-    @property
-    def codec(self) -> str:
-        """Python's name, which is also a registered name for ``Payload.charset``."""
-        return self.writes or self.codecs[0]
+    codec: str = field(init=False)  # Python's name, also a registered one, for Payload.charset
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codec", self.writes or self.codecs[0])
 
     def decode(self, body: bytes) -> str:
         """Raises FormatError (CHARSET-DECODE) when a byte does not fit."""

@@ -14,13 +14,11 @@ Nothing is guessed beyond that, and nothing is replaced: bytes that do not fit a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from engine.formats.charsets import (
     ASCII,
-    BIG_5,
-    GB_18030,
-    JIS_X_0208,
     UTF_8,
     Charset,
     declared_charset,
@@ -43,7 +41,7 @@ _WIDE: Final = (
     ("MSH".encode("utf-16-be"), _MARKS[4][1]),
 )
 # Sets whose second bytes can look like a field separator, and so move MSH-18.
-_HIDING: Final = (GB_18030, BIG_5, JIS_X_0208)
+_HIDING: Final = ("gb18030", "big5", "cp932")
 
 
 def channel_charset(name: str | None) -> Charset:
@@ -83,26 +81,28 @@ def _declared(body: bytes) -> Charset | None:
     header = header[:end]
     found = _field_18(header.decode("latin-1"))
     if found is None:
-        for candidate in _HIDING:
+        for codec in _HIDING:
             try:
-                text = header.decode(candidate.codecs[0])
+                own = _field_18(header.decode(codec))
             except UnicodeDecodeError:
                 continue
-            own = _field_18(text)
-            if own is not None and own.codecs[0] == candidate.codecs[0]:
+            if own is not None and codec in own.codecs:
                 found = own
                 break
     if found is ASCII and not body.isascii():
         return None
-    return at_eight_bits(found) if found is not None else None
+    return found
 
 
-def at_eight_bits(charset: Charset) -> Charset:
-    """A header that was readable byte for byte is not UTF-16, whatever it says."""
-    return UTF_8 if charset.codec.startswith(("utf-16", "utf-32")) else charset
+@lru_cache(maxsize=256)
+def header_charset(field: str, repetition: str) -> Charset | None:
+    """What MSH-18 says in a header that was readable byte for byte: that is never UTF-16."""
+    charset = declared_charset(field, repetition)
+    wide = charset is not None and charset.codec.startswith(("utf-16", "utf-32"))
+    return UTF_8 if wide else charset
 
 
 def _field_18(header: str) -> Charset | None:
     fields = header.split(header[3:4] or "|")
     repetition = fields[1][1:2] if len(fields) > 1 else ""
-    return declared_charset(fields[17][:128], repetition or "~") if len(fields) > 17 else None
+    return header_charset(fields[17][:128], repetition or "~") if len(fields) > 17 else None

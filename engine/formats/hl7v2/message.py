@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from engine.formats.charsets import Charset, declared_charset
+from engine.formats.charsets import Charset
 from engine.formats.errors import format_error
-from engine.formats.hl7v2.decoding import at_eight_bits, channel_charset, decode
+from engine.formats.hl7v2.decoding import channel_charset, decode, header_charset
 from engine.formats.hl7v2.element import component, repetition, subcomponent
 from engine.formats.hl7v2.path import parse_path
 from engine.formats.hl7v2.segment import BLANK, HEADERS, Segment, is_segment, split_lines
@@ -328,8 +328,11 @@ def parse(body: bytes, charset: str | None = None) -> Hl7Message:
     separators = separators_of(separator, encoding, "utf-8")
     header = Segment(line, separators)
     if found is None:
-        found = declared_charset(header.field(18)[:128], separators.repetition)
-        found = channel_charset(charset) if found is None else at_eight_bits(found)
+        declared = header.field(18)
+        if declared:
+            found = header_charset(declared[:128], separators.repetition)
+        if found is None:
+            found = channel_charset(charset)
     if found.codec != "utf-8":
         header.separators = separators_of(separator, encoding, found.codec)
     return Hl7Message(body, text, (mark, before), found, header, line)

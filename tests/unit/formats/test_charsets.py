@@ -118,11 +118,23 @@ def test_trail_bytes_that_look_like_delimiters_do_not_split(codec: str) -> None:
     assert view.get("PID-7") == "1961"
 
 
-@pytest.mark.parametrize(("declared", "codec"), [("GBK", "gbk"), ("GB 18030-2000", "gb18030")])
-def test_a_separator_hidden_in_the_header_does_not_move_msh_18(declared: str, codec: str) -> None:
-    wire = rf"MSH|^~\&|HIS|和珅|BUS|HUB|2026||ADT^A01|1|P|2.5||||||{declared}".encode(codec)
-    view = parse(wire + b"\rPID|1")
-    assert view.get("MSH-4") == "和珅"
+@pytest.mark.parametrize(
+    ("declared", "codec", "name"),
+    [
+        ("GBK", "gbk", "和珅"),
+        ("GB 18030-2000", "gb18030", "和珅"),
+        ("BIG-5", "big5", "育"),
+        ("SHIFT_JIS", "cp932", "ポ"),
+        ("ISO IR87", "cp932", "ポ"),
+    ],
+)
+def test_a_separator_hidden_in_the_header_does_not_move_msh_18(
+    declared: str, codec: str, name: str
+) -> None:
+    assert b"|" in name.encode(codec)
+    header = rf"MSH|^~\&|HIS|{name}|BUS|HUB|2026||ADT^A01|1|P|2.5||||||{declared}"
+    view = parse(header.encode(codec) + b"\rPID|1")
+    assert view.get("MSH-4") == name
     assert view.get("MSH-18") == declared
 
 
