@@ -2,6 +2,6 @@
 nothing.
 
 `load` reads, checks and compiles a project; `find_connectors` asks the installed packages for their
-connectors; `schema` writes the JSON Schemas that editors complete from; `difference` says what a
-reload changes.
+connectors; `schema` writes the JSON Schemas that editors complete from; `diff` says what a reload
+changes.
 """

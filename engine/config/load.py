@@ -59,8 +59,7 @@ def load(
             diagnostics=diagnostics,
         )
         routes = compile_routes(files.routes, known)
-        places = {file.name: file.start for file in files.mappings}
-        check_project(channels, routes, mappings, places, diagnostics)
+        check_project(channels, routes, mappings, files.mappings, diagnostics)
     by_name = resolve_ordering(channels, routes, functions, diagnostics)
     found = without_allowed(diagnostics.items, files.sources)
     configuration = None

@@ -113,7 +113,7 @@ class Target:
     channel: str
     mapping: CompiledMapping | None = None
     when: Expression | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold secrets
 
 
 @dataclass(frozen=True, slots=True)

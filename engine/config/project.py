@@ -15,7 +15,7 @@ from engine.config.expressions import compile_path
 from engine.config.files import File
 from engine.config.model import Channel, Route
 from engine.mapping import CompiledMapping, Function
-from engine.syntax import Diagnostics, Node, Position, Scalar
+from engine.syntax import Diagnostics, Node, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
 
@@ -102,7 +102,7 @@ def check_project(
     channels: Iterable[ChannelFile],
     routes: Iterable[Route],
     mappings: Mapping[str, CompiledMapping],
-    mapping_files: Mapping[str, Position],
+    mapping_files: Iterable[File],
     diagnostics: Diagnostics,
 ) -> None:
     listeners: dict[int, list[tuple[str, ChannelFile]]] = {}
@@ -120,7 +120,7 @@ def _report_unused(
     channels: Iterable[ChannelFile],
     routes: Iterable[Route],
     mappings: Mapping[str, CompiledMapping],
-    mapping_files: Mapping[str, Position],
+    mapping_files: Iterable[File],
     diagnostics: Diagnostics,
 ) -> None:
     used = {target.channel for route in routes for target in route.targets}
@@ -135,9 +135,19 @@ def _report_unused(
                 help="name it in routes.yaml",
             )
     mapped = {id(target.mapping) for route in routes for target in route.targets}
-    for name, mapping in mappings.items():
-        if id(mapping) not in mapped:
-            diagnostics.add("C302", mapping_files[name], f"no route uses the mapping '{name}'")
+    imported = {name for file in mapping_files for name in _imports(file.node)}
+    for file in mapping_files:
+        mapping = mappings.get(file.name)
+        if mapping is None and file.name not in imported:
+            diagnostics.add("C302", file.start, f"no mapping imports '{file.name}'")
+        elif mapping is not None and id(mapping) not in mapped:
+            diagnostics.add("C302", file.start, f"no route uses the mapping '{file.name}'")
+
+
+def _imports(node: Node) -> tuple[str, ...]:
+    names = node.get("import") if isinstance(node, MappingNode) else None
+    items = names.items if isinstance(names, Sequence) else ()
+    return tuple(item.text for item in items if isinstance(item, Scalar))
 
 
 def _check_listener(

@@ -252,6 +252,11 @@ ROWS: tuple[Code, ...] = (
         "An inbound channel without a route takes messages that go nowhere; an outbound one "
         "without a route never sends.",
     ),
-    Code("C302", _W, "a mapping that no route uses", "Delete it, or name it in a route."),
+    Code(
+        "C302",
+        _W,
+        "a mapping that nobody uses",
+        "Name it in a route or, where it only holds maps and tables, import it; or delete it.",
+    ),
     Code("C303", _W, "no routes", "Without a route no message goes anywhere."),
 )

@@ -170,6 +170,7 @@ CASES: dict[str, Files] = {
     "C301": {"channels/lis.yaml": INBOUND.replace("2575", "2576")},
     "C301-outbound": {"channels/ward.yaml": OUTBOUND},
     "C302": {"mappings/other.yaml": MAPPING.replace("to-json", "other")},
+    "C302-library": {"mappings/lib/names.yaml": "maps:\n  Id: {args: [cx], out: = $cx.1}\n"},
     "C303": {**dict.fromkeys(GOOD), "routes.yaml": "routes: []\n"},
     "Y201": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 2575, keep_alive: no")},
     "Y202": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 0x100")},
