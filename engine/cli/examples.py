@@ -35,9 +35,48 @@ def run_examples(
     from engine.cli.project import configuration_of
 
     configuration = configuration_of(config)
-    failed = _routes(configuration, config, only, verbose=verbose)
+    failed = _mappings(
+        configuration, only, update=update, min_coverage=min_coverage, verbose=verbose
+    )
+    failed += _routes(configuration, config, only, verbose=verbose)
     if failed:
         raise typer.Exit(Exit.FAILED)
+
+
+def _mappings(
+    configuration: Configuration, only: str, *, update: bool, min_coverage: float, verbose: bool
+) -> int:
+    """How many cases of mappings failed, counting a mapping that is not covered as one."""
+    from engine.cli.mapping_tests import run_all
+    from engine.cli.project import show_diagnostics
+    from engine.syntax import Severity
+
+    outcome = run_all(configuration, update=update)
+    show_diagnostics(outcome.diagnostics, outcome.sources, sys.stderr)
+    failed = sum(one.severity is Severity.ERROR for one in outcome.diagnostics)
+    for name, tested in outcome.tested.items():
+        chosen = [case for case in tested.cases if only in f"{name}: {case.name}"]
+        for case in chosen:
+            report(f"{name}: {case.name}", "\n".join(case.problems), verbose=verbose)
+            if case.updated:
+                typer.echo(f"updated {name}: {case.name}")
+        wrong = sum(not case.passed for case in chosen)
+        failed += wrong
+        if chosen:
+            typer.echo(
+                f"{name}: {len(chosen) - wrong} of {len(chosen)} passed, "
+                f"{tested.coverage:.0f} % of {len(tested.mapping.rules)} rules ran"
+            )
+        if only:
+            continue
+        low = tested.coverage < min_coverage
+        failed += low
+        for rule in tested.never_ran if low or verbose else ():
+            typer.echo(f"  never ran: {rule.position} {rule.path}")
+    for name in configuration.mappings.keys() - outcome.tested.keys() if not only else ():
+        typer.echo(f"{name}: no examples")
+        failed += min_coverage > 0
+    return failed
 
 
 def _routes(configuration: Configuration, root: Path, only: str, *, verbose: bool) -> int:

@@ -64,8 +64,7 @@ def _lint(path: Path) -> tuple[Sequence[Diagnostic], Mapping[str, str]]:
         return lint_markdown(path, str(path))
     root = path if path.is_dir() else _root_of(path)
     loaded = load_project(root)
-    prefix = os.path.relpath(root)
-    prefix = "" if prefix == "." else f"{prefix}/"
+    prefix = _prefix(root)
     diagnostics = [
         one
         for one in loaded.diagnostics
@@ -78,6 +77,14 @@ def _lint(path: Path) -> tuple[Sequence[Diagnostic], Mapping[str, str]]:
         ],
         {prefix + name: text for name, text in loaded.sources.items()},
     )
+
+
+def _prefix(root: Path) -> str:
+    """What leads from here to the project's files."""
+    relative = os.path.relpath(root)
+    if relative == ".":
+        return ""
+    return f"{root.resolve() if relative.startswith('..') else relative}/"
 
 
 def _root_of(file: Path) -> Path:

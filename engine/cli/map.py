@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from engine.config.model import Configuration
     from engine.contract import Payload
     from engine.mapping import CompiledMapping
+    from engine.mapping.explain import Explained
 
 
 def map_(
@@ -94,17 +96,17 @@ def _params(compiled: CompiledMapping, given: list[str]) -> dict[str, Any]:
     return params
 
 
-def _show_explained(lines: Any) -> None:
+def _show_explained(leaves: Sequence[Explained]) -> None:
     print_table(
         ("output", "value", "from", "read", "rule"),
         [
             (
-                one.target,
-                one.after,
-                ", ".join(one.sources),
-                ", ".join(one.before),
-                str(one.position),
+                leaf.target,
+                leaf.value,
+                ", ".join(source.path for source in leaf.sources),
+                ", ".join(source.value or "-" for source in leaf.sources),
+                str(leaf.position),
             )
-            for one in lines
+            for leaf in leaves
         ],
     )

@@ -14,6 +14,7 @@ from engine.cli.project import PROJECT, Project
 if TYPE_CHECKING:
     from engine.config.model import Channel, Configuration
     from engine.contract import Document, MapContext
+    from engine.mapping import Expression
 
 
 def route(
@@ -63,13 +64,12 @@ def planned(
     plan: list[dict[str, Any]] = []
     for verdict in Router(configuration, channel.name).verdicts(document, context):
         route = verdict.route
-        condition = route.when.source if route.when else ""
         plan.append(
             {
                 "route": route.name,
                 "location": route.location,
                 "matches": verdict.matched,
-                "when": condition,
+                "when": _written(configuration, route.when),
                 "error": verdict.error
                 and {
                     "code": verdict.error.code,
@@ -81,7 +81,7 @@ def planned(
                         "target": target.name,
                         "channel": target.channel,
                         "mapping": target.mapping.name if target.mapping else None,
-                        "when": target.when.source if target.when else "",
+                        "when": _written(configuration, target.when),
                         "matches": target in verdict.targets,
                     }
                     for target in route.targets
@@ -89,6 +89,18 @@ def planned(
             }
         )
     return plan
+
+
+def _written(configuration: Configuration, when: Expression | None) -> str:
+    """A condition as it stands in routes.yaml, after its place."""
+    if when is None:
+        return ""
+    file, line, _ = when.source.rsplit(":", 2)
+    try:
+        lines = (configuration.root / file).read_text(encoding="utf-8").splitlines()
+        return f"{when.source}: {lines[int(line) - 1].strip()}"
+    except (OSError, ValueError, IndexError):
+        return when.source
 
 
 def inbound_channel(configuration: Configuration, name: str) -> Channel:
@@ -118,7 +130,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, ...]]:
         if error is not None:
             why = f"{error['code']} {error['summary']} ({error['location'] or one['location']})"
         elif not one["matches"]:
-            why = f"not true: {one['when']} ({one['location']})"
+            why = f"not true: {one['when']}"
         elif not target["matches"]:
             why = f"not true: {target['when']}"
         else:

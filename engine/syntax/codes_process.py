@@ -133,4 +133,11 @@ ROWS: tuple[Code, ...] = (
         "The command asks the engine that runs on a data directory (--data).  None was started"
         " there, or it has stopped.",
     ),
+    Code(
+        "P030",
+        _ERROR,
+        "a test file is about a mapping that does not exist",
+        "A *.test.yaml below mappings/ tests the mapping that its 'mapping:' names, or without one"
+        " the mapping whose name it has.",
+    ),
 )
