@@ -120,7 +120,7 @@ class _Reading:
             return text
         if "number" in wanted and NUMBER.match(text):
             return float(text)
-        self._not_typed(wanted, Scalar(text, node.quoted, node.position))
+        self._not_typed(wanted, node)
         return text
 
     def _not_typed(self, wanted: frozenset[str], node: Scalar) -> None:

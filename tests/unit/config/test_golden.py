@@ -175,6 +175,7 @@ CASES: dict[str, Files] = {
     "Y201": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 2575, keep_alive: no")},
     "Y202": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 0x100")},
     "C102-routes": {**dict.fromkeys(GOOD), "routes.yaml": "# routes come later\n{}\n"},
+    "Y202-reference": settings("statuses: ['${env:LIS_PASSWORD}']"),
     "Y205-routes": {**dict.fromkeys(GOOD), "routes.yaml": "- admissions\n"},
     "Y205-route": {**dict.fromkeys(GOOD), "routes.yaml": "routes: [admissions]\n"},
     "Y206-routes": {**dict.fromkeys(GOOD), "routes.yaml": "routes: {name: admissions}\n"},
