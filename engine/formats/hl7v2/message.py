@@ -91,24 +91,24 @@ class Hl7Message:
     @property
     def all(self) -> Sequence[Segment]:
         """Every segment, in order."""
-        if self._lines is None:
-            self._split()
-        return [self._segment(number) for number, line in enumerate(self._lines or ()) if line]
+        return [self._segment(number) for number, line in enumerate(self._split()) if line]
 
     def _segment(self, number: int) -> Segment:
         segment = self._segments.get(number)
         if segment is None:
-            assert self._lines is not None  # noqa: S101
-            segment = self._segments[number] = Segment(self._lines[number], self.separators)
+            segment = self._segments[number] = Segment(self._split()[number], self.separators)
         return segment
 
-    def _split(self) -> None:
+    def _split(self) -> list[str]:
+        """The segments' lines, split once; the usual message needs no tolerance."""
+        if self._lines is not None:
+            return self._lines
         text = self._text
         separator = self.separators.field
         numbers: dict[str, list[int]] = {}
-        lines = text.split("\r")
+        lines = self._lines = text.split("\r")
         if "\n" in text:
-            lines = self._split_tolerantly()
+            return self._split_tolerantly()
         for number, line in enumerate(lines):
             name = line[:3]
             if line[3:4] == separator and name.isupper() and name.isalnum() and name.isascii():
@@ -117,17 +117,14 @@ class Hl7Message:
                 else:
                     numbers[name] = [number]
             elif line:
-                if self._ends is None:
-                    lines = self._split_tolerantly()
-                self._lines = lines
-                self._number()
-                return
-        self._lines = lines
+                return self._split_tolerantly()
         self._numbers = numbers
+        return lines
 
     def _split_tolerantly(self) -> list[str]:
-        lines, self._ends = split_lines(self._text, self.separators.field)
-        return lines
+        self._lines, self._ends = split_lines(self._text, self.separators.field)
+        self._number()
+        return self._lines
 
     def _number(self) -> None:
         numbers: dict[str, list[int]] = {}
@@ -223,10 +220,7 @@ class Hl7Message:
         segment.set_field(at.field, _replace(segment.field(at.field), levels, raw))
 
     def _append(self, name: str) -> Segment:
-        if self._lines is None:
-            self._split()
-        lines = self._lines
-        assert lines is not None  # noqa: S101
+        lines = self._split()
         while len(lines) > 1 and not lines[-1]:
             lines.pop()
             if self._ends is not None:
@@ -264,9 +258,7 @@ class Hl7Message:
         return charset.encode(self._edited(header))
 
     def _edited(self, header: Segment | None = None) -> str:
-        if self._lines is None:
-            self._split()
-        lines = list(self._lines or ())
+        lines = list(self._split())
         for number, segment in self._segments.items():
             if segment.edited:
                 lines[number] = segment.text()
