@@ -148,7 +148,7 @@ def _note_going(connection: Connection, seqs: Sequence[int]) -> None:
     """The batch as a table that the deletions share, in the writer's own temporary schema."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS going (seq INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM temp.going")
-    for start, size in cuts(len(seqs), 512):
+    for start, size in cuts(len(seqs)):
         marks = ", ".join(["(?)"] * size)
         connection.execute(
             f"INSERT INTO temp.going SELECT m.seq FROM message AS m WHERE m.seq IN (VALUES {marks})"  # noqa: S608

@@ -31,9 +31,6 @@ REFUSALS: Final = (
 """One row or value was refused; anything else concerns the whole database."""
 
 DIALECT: Final = sqlite_dialect(paramstyle="qmark")
-PARAMETERS: Final = 32_000
-"""Of one statement at most; SQLite's own limit is 32,766."""
-
 WRITER_CACHE_KIB: Final = 16 * 1024
 READER_CACHE_KIB: Final = 4 * 1024
 CHECKPOINT_PAGES: Final = 8000
@@ -68,7 +65,7 @@ def connect_writer(path: Path) -> Connection:
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,  # opened and closed beside the thread that uses it
-        cached_statements=256,
+        cached_statements=512,
     )
     for pragma in (
         "page_size=4096",

@@ -1,8 +1,9 @@
 """Statements that write many rows at once.
 
-The driver gives the interpreter lock away and takes it back around every execution, so a batch
-costs one execution for each table and not one for each row.  Numbers of rows are cut into powers of
-two, so that few statements exist and the driver keeps all of them prepared.
+The driver gives the interpreter lock away and takes it back several times around every execution,
+and beside a busy event loop each time may wait a whole switch interval.  So a batch costs one
+execution, seldom two or three, for each table and not one for each row.  Above a small number, rows
+are cut into powers of two, so that few statements exist and the driver keeps all of them prepared.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ from typing import Any, Final
 from sqlalchemy import Table, insert
 
 from engine.store import schema
-from engine.store.sqlite import DIALECT, PARAMETERS, Connection
+from engine.store.sqlite import DIALECT, Connection
 
 Row = tuple[Any, ...]
 
+_EXACT: Final = 32  # rows below which every number has its own statement
 _LARGEST: Final = 128  # rows of one statement: a prepared one costs about 130 bytes a value
 
 
-def cuts(rows: int, largest: int = _LARGEST) -> Iterator[tuple[int, int]]:
-    """(start, size) of the powers of two that ``rows`` is cut into, largest first."""
+def cuts(rows: int, exact: int = _EXACT, largest: int = _LARGEST) -> Iterator[tuple[int, int]]:
+    """(start, size) of the parts that ``rows`` is cut into, largest first: powers of two, then a
+    rest below ``exact``."""
     start = 0
     size = largest
     while start < rows:
-        while size > rows - start:
+        left = rows - start
+        while size > left and size > exact:
             size //= 2
-        yield start, size
+        yield start, min(size, left)
         start += size
 
 
@@ -37,21 +41,20 @@ class _Many:
 
     def __init__(self, head: str, row: str, tail: str, columns: int) -> None:
         self._head, self._row, self._tail = head, row, tail
-        self._largest = _LARGEST
-        while self._largest * columns > PARAMETERS:
-            self._largest //= 2
+        self._exact = _EXACT if columns > 8 else 2 * _EXACT
         self._texts: dict[int, str] = {}
 
     def execute(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Returns how many rows changed."""
         changed = 0
-        for start, size in cuts(len(rows), self._largest):
+        for start, size in cuts(len(rows), self._exact):
             text = self._texts.get(size)
             if text is None:
                 text = f"{self._head}{', '.join([self._row] * size)}{self._tail}"
                 self._texts[size] = text
             values = list(chain.from_iterable(rows[start : start + size]))
-            changed += connection.execute(text, values).rowcount
+            # executemany with one row: it does not ask for the last row id, which costs the lock
+            changed += connection.executemany(text, (values,)).rowcount
         return changed
 
 

@@ -242,14 +242,15 @@ def test_any_text_is_stored_and_found(texts: list[tuple[str, str]]) -> None:
         asyncio.run(run(Path(folder)))
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 3, 127, 128, 129, 511, 512])
-def test_cuts_are_powers_of_two_without_a_gap(rows: int) -> None:
+@pytest.mark.parametrize("rows", [0, 1, 2, 31, 32, 33, 63, 64, 127, 128, 129, 511, 512])
+def test_cuts_leave_no_gap_and_are_few(rows: int) -> None:
     found = list(cuts(rows))
     assert [start for start, _ in found] == [
         sum(size for _, size in found[:index]) for index in range(len(found))
     ]
     assert sum(size for _, size in found) == rows
-    assert all(size & (size - 1) == 0 and size <= 128 for _, size in found)
+    assert all(size < 32 or size in (32, 64, 128) for _, size in found)
+    assert len(found) <= rows // 128 + 3
 
 
 async def test_message_and_delivery_ids_rise_across_runs(tmp_path: Path) -> None:
