@@ -138,10 +138,18 @@ class Rig:
         return sum(channel.waiting + channel.retrying for channel in status.channels)
 
     async def drained(self, expected: int, within: timedelta) -> None:
-        """Return when the sink has at least ``expected`` messages and nothing waits."""
+        """Return when the sink has ``expected`` messages.  Raises TimeoutError."""
         async with asyncio.timeout(within.total_seconds()):
             while True:
-                if await self.sink.taken() >= expected and await self.waiting() == 0:
+                if await self.sink.taken() >= expected:
+                    return
+                await asyncio.sleep(0.05)
+
+    async def shows_waiting(self, count: int, within: timedelta) -> None:
+        """Return when the engine's status says that so many wait.  Raises TimeoutError."""
+        async with asyncio.timeout(within.total_seconds()):
+            while True:
+                if await self.waiting() == count:
                     return
                 await asyncio.sleep(0.05)
 

@@ -24,7 +24,7 @@ from engine.demo.sender import Outgoing, SendingSystem
 from engine.demo.ward import Ward
 from engine.flow.status import EngineStatus
 
-_DRAIN = timedelta(seconds=60)
+_QUIET_SECONDS = 20.0
 _STOP = timedelta(seconds=15)
 _LOOK_SECONDS = 0.5
 
@@ -152,20 +152,16 @@ class Hospital:
         return stream(load_samples(self.plan.corpora, types), self._prefix, system)
 
     async def _drain(self) -> None:
-        """Wait until everything acknowledged arrived, within a limit: the rest is lost or late."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN.total_seconds()):
-                while True:
-                    self._status = await self.engine.status() or self._status
-                    unfinished = self._status and any(
-                        channel.waiting or channel.retrying or channel.uncertain
-                        for channel in self._status.channels
-                    )
-                    if not unfinished and not self.emr.missing and not self.ward.missing:
-                        return
-                    if not unfinished and self._status and self._status.ready and self._dead():
-                        return  # what is missing is dead: it will not arrive
-                    await asyncio.sleep(_LOOK_SECONDS)
+        """Wait until everything acknowledged arrived, or until nothing has arrived for a while:
+        then the rest is lost, or dead."""
+        missing = -1
+        while missing:
+            before, missing = missing, self.emr.missing + self.ward.missing
+            if missing != before:
+                quiet = asyncio.get_running_loop().time() + _QUIET_SECONDS
+            elif asyncio.get_running_loop().time() > quiet:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _dead(self) -> int:
         return sum(channel.dead for channel in self._status.channels) if self._status else 0

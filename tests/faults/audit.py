@@ -105,12 +105,12 @@ def disordered(evidence: Evidence) -> list[int]:
     latest: dict[int, int] = {}
     late = []
     for number in evidence.acknowledged:
-        position = first.get(number)
-        if position is None:
+        arrived = first.get(number)
+        if arrived is None:
             continue  # lost, which is said elsewhere
         key = evidence.key(number)
-        if position < latest.get(key, -1):
+        if arrived < latest.get(key, -1):
             late.append(number)
         else:
-            latest[key] = position
+            latest[key] = arrived
     return late

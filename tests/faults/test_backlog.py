@@ -22,7 +22,7 @@ async def test_what_waits_stays_on_disk_and_drains_in_order(tmp_path: Path) -> N
         )
         assert load["acknowledged"] == WAITING
         assert await one.sink.taken() == 0
-        assert await one.waiting() == WAITING + 500
+        await one.shows_waiting(WAITING + 500, timedelta(seconds=20))
         grown = one.usage().rss - before
         await one.sink.command(f"up {one.project.sink}")
         await one.drained(WAITING + 500, timedelta(seconds=60))
