@@ -12,10 +12,6 @@ from engine.cli.exits import Exit as Code
 from engine.contract import ConfigError, EngineError, ErrorInfo, StoreError
 
 
-class Failed(EngineError):
-    """A command's own finding: printed, exit code 1."""
-
-
 class Reporting(TyperGroup):
     """The group of all commands: turns the documented errors into text and exit codes.
 
@@ -23,16 +19,11 @@ class Reporting(TyperGroup):
     """
 
     def invoke(self, ctx: Context) -> Any:  # type: ignore[override]
-        # Asked for here, so that a command that needs no engine does not load the client.
         try:
             return super().invoke(ctx)
         except EngineError as error:
             report(error.info)
             raise Exit(code_of(error)) from None
-        except BrokenPipeError:
-            # Somebody closed the pipe (| head): the rest is not wanted.
-            sys.stderr.close()
-            raise Exit(Code.OK) from None
 
 
 def code_of(error: EngineError) -> Code:

@@ -10,6 +10,7 @@ import typer
 from engine.cli.project import PROJECT, Project
 
 if TYPE_CHECKING:
+    from engine.config.model import Configuration
     from engine.settings import Listen, Settings
 
 # Another thread commits to the disk; the loop must get its turn back soon after it.
@@ -33,6 +34,7 @@ def run(
     import asyncio
     import os
     import sys
+    from functools import partial
 
     import uvloop
 
@@ -49,9 +51,10 @@ def run(
     sys.setswitchinterval(_SWITCH_SECONDS)
 
     async def main() -> None:
+        greet = partial(_greet, settings=settings, configuration=configuration)
         process = EngineProcess(settings, configuration, lambda: load_project(config))
         with signals_for(process):
-            await process.run(watching=watch, started=lambda bound: _greet(bound, settings))
+            await process.run(watching=watch, started=greet)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
@@ -74,11 +77,24 @@ def _make(data: Path) -> None:
         ) from error
 
 
-def _greet(bound: Listen, settings: Settings) -> None:
+def _greet(bound: Listen, settings: Settings, configuration: Configuration) -> None:
     """For the person at a terminal; a supervisor reads the log."""
     import sys
 
-    if sys.stdout.isatty():
-        where = f"--data {settings.data}"
-        typer.echo(f"carebus runs, control endpoint on {bound}; Ctrl-C drains and stops")
-        typer.echo(f"look at it from another terminal: carebus status {where} --watch")
+    if not sys.stdout.isatty():
+        return
+    typer.echo(f"carebus runs; control endpoint http://{bound}")
+    for line in listeners(configuration):
+        typer.echo(f"  {line}")
+    typer.echo(f"watch it: carebus status --watch --data {settings.data}; Ctrl-C drains and stops")
+
+
+def listeners(configuration: Configuration) -> list[str]:
+    """Where each inbound channel takes messages: an address, or a directory."""
+    lines = []
+    for channel in configuration.channels.values():
+        if channel.direction == "inbound":
+            host, port = (getattr(channel.settings, name, None) for name in ("host", "port"))
+            where = getattr(channel.settings, "directory", "") if port is None else f"{host}:{port}"
+            lines.append(f"{channel.name}: {channel.spec.name} {where}".rstrip())
+    return lines

@@ -118,7 +118,7 @@ class Running:
         return self.process.wait(WITHIN_SECONDS)
 
 
-STARTED: list[subprocess.Popen[bytes]] = []
+STARTED: list[subprocess.Popen[Any]] = []
 
 
 def start(
@@ -229,6 +229,23 @@ def test_hangup_takes_a_new_project_and_refuses_a_wrong_one(carebus: Running) ->
     assert not [mark for mark in MARKS if mark in log]
 
 
+def test_the_status_is_watched_until_somebody_has_seen_enough(carebus: Running) -> None:
+    words = ["status", "--watch", "--every", "0.1", "--format", "json", "--data", carebus.data]
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "engine.cli", *map(str, words)],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+        text=True,
+    )
+    STARTED.append(watching)
+    assert watching.stdout is not None
+    with watching.stdout:
+        for _ in range(3):
+            assert json.loads(watching.stdout.readline())["channels"]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(WITHIN_SECONDS) == 0
+
+
 def test_a_second_engine_on_the_same_data_does_not_start(carebus: Running, tmp_path: Path) -> None:
     log = tmp_path / "second.log"
     second = start(carebus.hospital.root, carebus.data, log)
@@ -267,6 +284,14 @@ def test_wrong_settings_are_told(
     process = start(hospital.root, tmp_path / "var", log, **settings)
     assert process.wait(WITHIN_SECONDS) == code
     assert said in log.read_text()
+
+
+def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    hospital, log = Hospital(tmp_path), tmp_path / "log"
+    (tmp_path / "file").touch()
+    process = start(hospital.root, tmp_path / "file" / "var", log)
+    assert process.wait(WITHIN_SECONDS) == 5
+    assert "error[P021]" in log.read_text()
 
 
 def test_a_wrong_project_does_not_start(tmp_path: Path) -> None:

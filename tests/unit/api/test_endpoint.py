@@ -7,13 +7,15 @@ import io
 import json
 import logging
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import structlog
 
 from engine.api import replays
 from engine.api.access import TOKEN_FILE, URL_FILE, Access, announced, new_token, read_access
@@ -404,22 +406,28 @@ def test_a_store_that_is_down_is_told(running: Running, engine: ScriptedEngine) 
     assert (answer.status, answer.body["code"]) == (503, "STORE-FULL")
 
 
-def test_nothing_of_a_search_reaches_the_log(
-    running: Running, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
-) -> None:
+LogLines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def log_lines() -> Iterator[LogLines]:
     root = logging.getLogger()
     before = root.handlers[:], root.level
     stream = io.StringIO()
     configure("json", stream=stream, level=logging.DEBUG)
-    try:
-        ask(running, "/api/v1/messages?patient=P4711")
-        ask(running, f"/api/v1/messages/{engine.add(State.SENT)}?content=true")
-    finally:
-        logging.captureWarnings(False)
-        root.handlers[:], root.level = before
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line["event"] for line in lines if line["level"] == "info"] == ["content shown"]
-    assert "P4711" not in stream.getvalue()
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.captureWarnings(False)
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
+
+
+def test_nothing_of_a_search_reaches_the_log(
+    running: Running, engine: ScriptedEngine, log_lines: LogLines
+) -> None:
+    ask(running, "/api/v1/messages?patient=P4711")
+    ask(running, f"/api/v1/messages/{engine.add(State.SENT)}?content=true")
+    assert [line["event"] for line in log_lines() if line["level"] == "info"] == ["content shown"]
+    assert "P4711" not in json.dumps(log_lines())
 
 
 def test_no_engine_is_told(tmp_path: Path) -> None:
@@ -430,6 +438,24 @@ def test_no_engine_is_told(tmp_path: Path) -> None:
     with announced(tmp_path, nobody), pytest.raises(Unreachable) as unreachable:
         client.status()
     assert unreachable.value.info.help
+
+
+def test_a_defect_is_a_problem_whose_log_holds_no_content(
+    running: Running, engine: ScriptedEngine, log_lines: LogLines
+) -> None:
+    def broken() -> None:
+        raise ValueError("PID|||4711")
+
+    engine.status = broken  # type: ignore[assignment,method-assign]
+    answer = ask(running, "/api/v1/status")
+    assert (answer.status, answer.body["code"]) == (500, "P022")
+    deadline = time.monotonic() + 5
+    while not log_lines() and time.monotonic() < deadline:  # it is written after the answer
+        time.sleep(0.005)
+    [line] = log_lines()
+    assert (line["level"], line["exception"]) == ("error", "ValueError")
+    assert any("app.py" in place for place in line["trace"])
+    assert "4711" not in json.dumps([line, answer.body])
 
 
 async def test_an_address_in_use_is_told(running: Running) -> None:
