@@ -83,10 +83,13 @@ def promises(suite: type) -> Mapping[str, tuple[Promise, str]]:
     return dict(sorted(rows.items(), key=lambda item: int(re.sub(r"\D", "", item[0]))))
 
 
-async def broken_promises(suite: type, harness: Callable[[Path], Any]) -> Mapping[str, str]:
+async def broken_promises(
+    suite: type, harness: Callable[[Path], Any], *, within: float = 30.0
+) -> Mapping[str, str]:
     """Run a whole suite against a harness outside of pytest: id → what was wrong.
 
-    This is how deliberately wrong connectors are shown to be caught.
+    A check that takes longer than ``within`` seconds counts as broken.  This is how deliberately
+    wrong connectors are shown to be caught.
     """
     broken = {}
     for id, (_, name) in promises(suite).items():
@@ -94,7 +97,8 @@ async def broken_promises(suite: type, harness: Callable[[Path], Any]) -> Mappin
             rig = harness(Path(folder))
             await rig.start()
             try:
-                await getattr(suite(), name)(rig)
+                async with asyncio.timeout(within):
+                    await getattr(suite(), name)(rig)
             except (Exception, pytest.fail.Exception) as error:  # whatever it does is its verdict
                 broken[id] = f"{type(error).__name__}: {error}"
             finally:

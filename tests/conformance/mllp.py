@@ -13,7 +13,7 @@ from engine.testing.harness import Reply
 from engine.testing.peers import TcpPeer, TcpServer, dial, free_port
 from engine.testing.services import TlsContexts
 
-REPLY_TIMEOUT = "200ms"
+REPLY_TIMEOUT = "300ms"
 
 _CODES = {
     "AA": Outcome.ACCEPTED,
@@ -54,6 +54,8 @@ class MllpServer:
     """How a receiving system speaks."""
 
     def take_requests(self, buffer: bytearray) -> Iterable[bytes]:
+        if not buffer.endswith(b"\x1c\r"):
+            return  # a sender waits for its answer: nothing is behind a whole request
         while (end := buffer.find(b"\x1c\r")) >= 0:
             body = bytes(buffer[1:end])
             del buffer[: end + 2]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from engine.testing.destinations import DestinationConformance
 from engine.testing.promises import broken_promises, promises
 from engine.testing.sources import MIB, SourceConformance
 from tests.conformance.mutants.listener import LISTENERS, Listener, listener_harness
+from tests.conformance.mutants.sender import SENDERS, Sender, sender_harness
 
 
 class QuickSource(SourceConformance):
@@ -22,6 +24,15 @@ class QuickSource(SourceConformance):
     patience = 0.6
 
 
+class QuickDestination(DestinationConformance):
+    __test__ = False
+    harness = sender_harness(Sender)
+    largest = MIB
+    load = 150
+    quiet = 0.06
+    patience = 0.6
+
+
 @pytest.mark.parametrize("mutant", LISTENERS, ids=lambda mutant: mutant.__name__)
 async def test_listener(mutant: type[Listener]) -> None:
     broken = await broken_promises(QuickSource, listener_harness(mutant))
@@ -30,3 +41,13 @@ async def test_listener(mutant: type[Listener]) -> None:
 
 def test_every_source_promise_bites() -> None:
     assert frozenset().union(*LISTENERS.values()) == promises(SourceConformance).keys()
+
+
+@pytest.mark.parametrize("mutant", SENDERS, ids=lambda mutant: mutant.__name__)
+async def test_sender(mutant: type[Sender]) -> None:
+    broken = await broken_promises(QuickDestination, sender_harness(mutant))
+    assert set(broken) == SENDERS[mutant], broken
+
+
+def test_every_destination_promise_bites() -> None:
+    assert frozenset().union(*SENDERS.values()) == promises(DestinationConformance).keys()

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from connectors.mllp import SPEC
@@ -334,5 +333,3 @@ LISTENERS: Mapping[type[Listener], frozenset[str]] = {
     LeaksTask: frozenset({"S1", "S7"}),
 }
 """Each listener and exactly the promises it breaks."""
-
-__all__ = ["LISTENERS", "Listener", "Path", "listener_harness"]
