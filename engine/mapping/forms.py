@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.contract import MappingError
 from engine.formats.hl7v2 import Segment
 from engine.formats.null import NULL
 from engine.mapping.ast import Call, Expr
@@ -184,7 +185,8 @@ def _coding(compiler: ExpressionCompiler, call: Call) -> Compiled:
         code = row.code if row else table.unknown(text, where, run, missing.code)
         if code is None:
             return None
-        coding = {"system": table.to} if table.to and (row or table.unmapped != "pass") else {}
+        system = row.system or table.to if row else table.to if table.unmapped == "=" else None
+        coding = {"system": system} if system else {}
         coding["code"] = code
         if row and row.display:
             coding["display"] = row.display
@@ -399,6 +401,21 @@ def _default(compiler: ExpressionCompiler, call: Call) -> Compiled:
     return compiler.otherwise(compiler.value(call.arguments[0]), compiler.value(call.arguments[1]))
 
 
+def _try(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    inner = compiler.value(call.arguments[0])
+    code = inner.code
+
+    def attempt(run: Run) -> Any:
+        try:
+            return code(run)
+        except MappingError as error:
+            if error.info.code not in ("R301", "R302", "R303"):
+                raise
+            return None
+
+    return inner if inner.constant else Compiled(attempt)
+
+
 def _fail(compiler: ExpressionCompiler, call: Call) -> Compiled:
     text = _literal(compiler, call.arguments[0])
     where = str(compiler.place(call))
@@ -509,6 +526,16 @@ _ALL: Final = (
         2,
         _default,
         (("default('a', 'b')", "a"), ("first([]) | default('b')", "b"), ("default(1, 2)", 1)),
+    ),
+    Form(
+        "try",
+        "try(value)",
+        "The value, or nothing where a function or arithmetic in it fails: `try(PID-7 | date)`. "
+        "A required value (!), a table and $raise still stop the mapping.",
+        1,
+        1,
+        _try,
+        (("try('a')", "a"), ("try($src | date)", None), ("try($src + 1) ?? 'x'", "x")),
     ),
     Form(
         "fail",

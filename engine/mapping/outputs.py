@@ -184,7 +184,21 @@ class OutputCompiler:
             elif name == "$case" and "$of" not in keys:
                 self.unit.diagnostics.at("M502", key, "'$case' stands without '$of'")
 
-    def loop(self, node: Mapping, loop: Node, scope: Scope, path: str, inside: bool) -> Compiled:
+    def loop(
+        self,
+        node: Mapping,
+        loop: Node,
+        scope: Scope,
+        path: str,
+        inside: bool,
+        within: Sequence | None = None,
+    ) -> Compiled:
+        """``within``: the loops inside this one, when ``$for`` is a list."""
+        if isinstance(loop, Sequence) and loop.items:
+            first, *rest = loop.items
+            if not rest:
+                return self.loop(node, first, scope, path, inside)
+            return self.loop(node, first, scope, path, inside, Sequence(tuple(rest), loop.position))
         header = _FOR.match(loop.text) if isinstance(loop, Scalar) else None
         if not isinstance(loop, Scalar) or header is None:
             self.unit.diagnostics.at(
@@ -198,7 +212,9 @@ class OutputCompiler:
         cell, index = layout.cell(), layout.cell()
         walks_group = tree is not None and _is_group(tree)
         inner = Scope(scope, group=cell if walks_group else None)
-        inner.names[header[1]] = Binding(cell, loop.at(header.start(1)))
+        # A group need not be named: its segments are found by their own names.
+        place = None if walks_group else loop.at(header.start(1))
+        inner.names[header[1]] = Binding(cell, place)
         inner.names["index"] = Binding(index)
         if self.unit.trace:
             origin = inner.names[header[1]].origin = layout.cell()
@@ -211,7 +227,10 @@ class OutputCompiler:
                 length=tree.end - tree.start,
                 help="add [*] to walk all of them",
             )
-        body = self.guarded(node, inner, path, inside).code
+        if within is None:
+            body = self.guarded(node, inner, path, inside).code
+        else:
+            body = self.loop(node, within, inner, path, inside).code
         hoisted = tuple(inner.segments.items())
         where = str(loop.at(header.end()))
         self.warn_unused(inner)
@@ -536,7 +555,8 @@ def _object(
         for code, where in merged:
             value = code(run)
             if value.__class__ is dict:
-                out |= value
+                for key in value:
+                    out.setdefault(key, value[key])  # what is written beside it wins
             elif value is not None:
                 raise failed("R306", where, "an object is wanted beside other keys")
         return out or None

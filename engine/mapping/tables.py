@@ -29,6 +29,7 @@ _POLICIES: Final = ("error", "pass", "drop")
 class Row:
     code: str
     display: str | None = None
+    system: str | None = None  # where it is not that of the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,10 @@ def _row(value: Node, diagnostics: Diagnostics) -> Row | None:
             return None
         return Row(literal_text(value.text))
     if isinstance(value, Mapping):
-        code, display = value.get("code"), value.get("display")
-        if isinstance(code, Scalar) and (display is None or isinstance(display, Scalar)):
-            return Row(code.text, display.text if isinstance(display, Scalar) else None)
-    diagnostics.at("M204", value, "a row gives a code, or {code: …, display: …}")
+        texts = {key.text: part.text for key, part in value.entries if isinstance(part, Scalar)}
+        if "code" in texts and set(texts) <= {"code", "display", "system"}:
+            return Row(texts["code"], texts.get("display"), texts.get("system"))
+    diagnostics.at("M204", value, "a row gives a code, or {code: …, display: …, system: …}")
     return None
 
 

@@ -7,6 +7,7 @@ import binascii
 import unicodedata
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from engine.formats.null import NULL
 from engine.mapping.failures import FunctionError
@@ -43,6 +44,26 @@ def _texts(values: tuple[Any, ...] | list[Any]) -> list[str]:
 def trim(text: str) -> str | None:
     """Without the spaces at both ends; nothing is left of blank text."""
     return text.strip() or None
+
+
+@function(
+    examples=[("squeeze(' a  b ')", "a b"), ("squeeze('a\\nb')", "a b"), ("squeeze(' ')", None)]
+)
+def squeeze(text: str) -> str | None:
+    """Runs of white space as one space, and none at the ends: what FHIR wants of a code."""
+    return " ".join(text.split()) or None
+
+
+@function(
+    examples=[
+        ("url_encode('a|b c')", "a%7Cb%20c"),
+        ("url_encode('患')", "%E6%82%A3"),
+        ("url_encode('a-1')", "a-1"),
+    ]
+)
+def url_encode(text: str) -> str | None:
+    """Percent-encoded for one part of a URL (RFC 3986)."""
+    return quote(text, safe="") or None
 
 
 @function(examples=[("upper('abc')", "ABC"), ("'Straße' | upper", "STRASSE"), ("upper('')", None)])
