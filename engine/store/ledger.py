@@ -278,7 +278,7 @@ class Ledger:
                     event.attempt,
                     next_at,
                     0,
-                    1 if event.possible_duplicate else 0,
+                    1 if event.possible_duplicate or state is State.UNCERTAIN else 0,
                     number,
                 )
             )

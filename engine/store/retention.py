@@ -37,7 +37,7 @@ _UNFINISHED_OF_MESSAGE: Final = (
     "EXISTS (SELECT 1 FROM delivery AS d WHERE d.id >= m.delivery"  # noqa: S608
     f" AND d.id < m.delivery + m.fanout AND d.state NOT IN ({_STATES}))"
 )
-_GOING: Final = "(SELECT seq FROM temp.going)"
+_GOING: Final = "(SELECT seq FROM going)"
 _DELIVERIES: Final = (
     "(SELECT d.id FROM message AS m JOIN delivery AS d ON d.id >= m.delivery"  # noqa: S608
     f" AND d.id < m.delivery + m.fanout WHERE m.seq IN {_GOING})"
@@ -132,7 +132,7 @@ def delete(ledger: Ledger, seqs: Sequence[int], content_only: bool) -> tuple[int
     connection = ledger.connection
     mark_highest(ledger)
     _note_going(connection, seqs)
-    (count,) = connection.execute("SELECT count(*) FROM temp.going").fetchone()
+    (count,) = connection.execute("SELECT count(*) FROM going").fetchone()
     files = _files(connection)
     connection.execute(f"DELETE FROM content WHERE seq IN {_GOING}")  # noqa: S608
     connection.execute(f"DELETE FROM exchange WHERE event IN {_EVENTS}")  # noqa: S608
@@ -147,11 +147,11 @@ def delete(ledger: Ledger, seqs: Sequence[int], content_only: bool) -> tuple[int
 def _note_going(connection: Connection, seqs: Sequence[int]) -> None:
     """The batch as a table that the deletions share, in the writer's own temporary schema."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS going (seq INTEGER PRIMARY KEY)")
-    connection.execute("DELETE FROM temp.going")
+    connection.execute("DELETE FROM going")
     for start, size in cuts(len(seqs)):
         marks = ", ".join(["(?)"] * size)
         connection.execute(
-            f"INSERT INTO temp.going SELECT m.seq FROM message AS m WHERE m.seq IN (VALUES {marks})"  # noqa: S608
+            f"INSERT INTO going SELECT m.seq FROM message AS m WHERE m.seq IN (VALUES {marks})"  # noqa: S608
             f" AND NOT {_UNFINISHED_OF_MESSAGE}",
             seqs[start : start + size],
         )

@@ -140,11 +140,6 @@ def free_pages(connection: Connection, pages: int) -> None:
     connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
 
 
-def checkpoint(connection: Connection) -> None:
-    """Fold the whole WAL into the database and empty it, as far as readers let it."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
 def files(path: Path) -> Sequence[Path]:
     """What the database consists of on disk."""
     return (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm"))

@@ -67,13 +67,20 @@ class Insert(_Many):
         super().__init__(head + " VALUES ", row, conflict, len(table.columns))
 
 
+_STICKY: Final = ("possible_duplicate",)
+"""Flags that a later step does not take away."""
+
+
 class Change(_Many):
     """``UPDATE delivery``: each tuple is (id, value …), applied where the state is one of
     ``states``; the count of changed rows shows whether all of them were."""
 
     def __init__(self, columns: Sequence[str], states: Sequence[str]) -> None:
         names = ", ".join(columns)
-        settings = ", ".join(f"{name} = new.{name}" for name in columns)
+        settings = ", ".join(
+            f"{name} = delivery.{name} | new.{name}" if name in _STICKY else f"{name} = new.{name}"
+            for name in columns
+        )
         listed = ", ".join(f"'{state}'" for state in states)
         super().__init__(
             f"WITH new (id, {names}) AS (VALUES ",

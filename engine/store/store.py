@@ -96,10 +96,11 @@ class SqlStore:
             return
         self._is_open = False
         stopping = self._put(Job, recovery.stop_run)
+        # readers first: the last connection to close folds the WAL into the database
+        await asyncio.to_thread(self._readers.close)
         stopped = await self._writer.stop(grace)
         if stopping.done():
             stopping.exception()  # a full disk: the next start finds an unclean stop, as it is
-        await asyncio.to_thread(self._readers.close)
         if stopped:
             self._lock.release()
 

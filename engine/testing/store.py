@@ -310,6 +310,11 @@ class StoreConformance:
             assert entries[0].state is State.RETRYING
             assert entries[0].next_at == later
             assert entries[1].state is State.UNCERTAIN
+            assert entries[1].possible_duplicate, "the peer may have it"
+            await store.record(step(accepted[4], State.QUEUED))
+            entry = await store.delivery(accepted[4].deliveries[0])
+            assert entry is not None
+            assert entry.possible_duplicate, "forgotten by the next step"
             for delivery in gone:
                 assert await store.delivery(delivery) is None
             assert await store.delivery(kept[0]) == entries[0]

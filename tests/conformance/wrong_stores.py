@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ class EarlyStore(SqlStore):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._late: set[asyncio.Task[Any]] = set()
+        self._late: set[asyncio.Task[Stored]] = set()
         self._given = 0
 
     async def accept(self, new: NewMessage) -> Stored:
-        if new.dedup_key is not None or len(new.deliveries) != 1 or not new.keys:
+        if new.dedup_key is not None or len(new.deliveries) != 1:
             return await super().accept(new)
         task = asyncio.create_task(self._accept_late(new))
         self._late.add(task)
@@ -40,9 +40,13 @@ class EarlyStore(SqlStore):
         self._given += 1
         return Stored(new.message.id, (DeliveryId(self._given),))
 
-    async def _accept_late(self, new: NewMessage) -> None:
+    async def _accept_late(self, new: NewMessage) -> Stored:
         await asyncio.sleep(0.05)
-        await super().accept(new)
+        return await super().accept(new)
+
+    async def close(self, grace: timedelta) -> None:
+        await asyncio.gather(*self._late, return_exceptions=True)
+        await super().close(grace)
 
 
 class ForgetfulStore(SqlStore):
