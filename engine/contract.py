@@ -645,7 +645,10 @@ class MessageStore(Component, Protocol):
 
     async def begin(self, delivery: DeliveryId, attempt: int) -> None:
         """The attempt mark: durable on return.  After a crash, a marked delivery without an
-        outcome becomes UNCERTAIN."""
+        outcome becomes UNCERTAIN.  ``attempt`` 0 takes the mark away: nothing was sent.
+
+        Raises IllegalTransition when the delivery is not QUEUED, UnknownMessage, StoreUnavailable.
+        """
 
     async def record(self, event: Event) -> None:
         """Append the event and move the delivery; durable on return; waiters share a commit.
