@@ -194,13 +194,16 @@ class Hospital:
         it sent to the ward, which does not notice a second copy, so it waits to be told."""
         client = ControlClient(self.plan.data, actor="demo")
         try:
-            await asyncio.to_thread(client.replay_many, {"state": "uncertain"}, dry_run=False)
+            done = await asyncio.to_thread(
+                client.replay_many, {"state": "uncertain"}, dry_run=False
+            )
         except (Unreachable, Refusal):
             return  # killed again; the next look finds them
-        self._view.say(
-            "the outcome of a message to the ward was unknown after the kill; the demo sends it "
-            "again, as a person would: carebus replay --state uncertain"
-        )
+        if done["deliveries"]:  # the status may be a few seconds old, and they done already
+            self._view.say(
+                "the outcome of a message to the ward was unknown after the kill; the demo sends "
+                "it again, as a person would: carebus replay --state uncertain"
+            )
 
     def _summary(self, dead: int) -> Summary:
         senders = (self.his, self.lis)
