@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping, Sequence
 from typing import Any, Final, Literal, TextIO
 
 import orjson
 import structlog
 
-from engine.observe.withheld import plain, summary, text, trace
+from engine.observe.withheld import NEVER, plain, summary, text, trace
 
 Form = Literal["auto", "console", "json"]
 _Event = MutableMapping[str, Any]
@@ -85,13 +86,33 @@ def configure(form: Form, *, stream: TextIO | None = None, level: int = logging.
     )
 
 
+def capture_uncaught() -> None:
+    """What would end the process, a thread or a finalizer as a traceback goes to the log instead:
+    the interpreter would print the exception's text, and that may be a piece of a message."""
+    log = structlog.get_logger("carebus")
+
+    def uncaught(kind: type[BaseException], error: BaseException, place: Any) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            log.critical("ended by a defect", exc_info=error)
+
+    def in_thread(given: threading.ExceptHookArgs) -> None:
+        log.critical("a thread ended by a defect", exc_info=given.exc_value)
+
+    def unraisable(given: Any) -> None:
+        log.error("a defect nobody could catch", exc_info=given.exc_value)
+
+    sys.excepthook = uncaught
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable
+
+
 def withhold(logger: Any, method: str, event: _Event) -> _Event:
     """A structlog processor: every value becomes `plain`; the event's own text is judged too."""
     for key, value in event.items():
         if key == "event":
             event[key] = text(value) if isinstance(value, str) else plain(value)
         elif key not in _OURS:
-            event[key] = plain(value)
+            event[key] = f"<withheld {key}>" if key in NEVER else plain(value)
     return event
 
 
@@ -122,7 +143,9 @@ def _judge_arguments(logger: Any, method: str, event: _Event) -> _Event:
             template = template % safe
         except (TypeError, ValueError):
             template = f"{template} (arguments withheld)"
-    event["event"] = template
+    # Further lines are somebody's repr: asyncio's of a task, with the text of its exception.
+    first, *more = template.split("\n", 1)
+    event["event"] = f"{first} …" if more else first
     return event
 
 

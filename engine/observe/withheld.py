@@ -34,7 +34,14 @@ _CONTENT = re.compile(
     r"|<(?!withheld )/?[A-Za-z][^>]*>"
     r'|[{\[]\s*"'
     r'|"\s*:\s*["\d{\[]'
+    r"|://[^/\s]*@"  # credentials in a URL
 )
+
+NEVER: Final = frozenset(
+    {"attributes", "body", "content", "document", "keys", "order", "patient", "payload", "raw"}
+    | {"reply", "text", "tree", "visit"}
+)
+"""Names under which content would be passed; whatever they hold is withheld."""
 
 _TYPE = re.compile(r"[A-Z]{3}\^[A-Z][0-9A-Z]{2}(\^[A-Z]{3}_[A-Z][0-9A-Z]{2})?")  # ADT^A01^ADT_A01
 _WITHHELD = "<withheld "

@@ -6,6 +6,8 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -142,6 +144,52 @@ def test_a_flood_of_content_leaves_no_mark(written: Any) -> None:
         assert mark not in everything
 
 
+def test_a_name_that_means_content_is_withheld_whatever_it_holds(written: Any) -> None:
+    structlog.get_logger().info("seen", patient="77", text="short", channel="his-adt")
+    [line] = written()
+    assert (line["patient"], line["text"]) == ("<withheld patient>", "<withheld text>")
+    assert line["channel"] == "his-adt"
+
+
+def test_a_foreign_message_keeps_its_first_line(written: Any) -> None:
+    error = ValueError("Zhang Wei")
+    logging.getLogger("asyncio").error("Task failed\nfuture: <%s>", error, exc_info=error)
+    [line] = written()
+    assert line["event"] == "Task failed …"
+    assert "Zhang" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("defect", "event"),
+    [
+        ("raise ValueError('PID 77')", "ended by a defect"),
+        (
+            "import threading; t = threading.Thread(target=lambda: int('PID 77')); "
+            "t.start(); t.join()",
+            "a thread ended by a defect",
+        ),
+        (
+            "class A:\n    def __del__(self): int('PID 77')\nA()",
+            "a defect nobody could catch",
+        ),
+    ],
+)
+def test_what_ends_the_process_is_logged_without_its_text(defect: str, event: str) -> None:
+    program = (
+        "from engine.observe.logs import capture_uncaught, configure\n"
+        f"configure('json')\ncapture_uncaught()\n{defect}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    line = json.loads(done.stderr)
+    assert (line["event"], line["exception"]) == (event, "ValueError")
+    assert "77" not in done.stderr
+
+
 def test_an_exception_keeps_its_place_and_loses_its_text(written: Any) -> None:
     try:
         int("Zhang Wei")
@@ -213,6 +261,7 @@ def test_the_console_form_is_for_people() -> None:
         (MARK, "<withheld content>"),
         (["MSH", "7", MARK], "<withheld list>"),
         ({"id": "7", "name": MARK}, "<withheld dict>"),
+        ("amqp://engine:secret@rabbit/", "<withheld content>"),
         ("x" * (LONGEST + 1), f"<withheld text of {LONGEST + 1} characters>"),
     ],
 )
