@@ -66,7 +66,7 @@ def control_app(
             raise Problem(
                 404, "P016", "there is no such channel", "carebus status lists them"
             ) from error
-        log.info("channel switched", channel=name, order=order, actor=actor)
+        log.info("channel switched", channel=name, to=order, actor=actor)
         return answer({"channel": name, "order": order}, status=202)
 
     async def reload_configuration(request: Request) -> Response:

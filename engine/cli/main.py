@@ -18,6 +18,7 @@ from engine.cli.failures import Reporting
 from engine.cli.lint import lint
 from engine.cli.map import map_
 from engine.cli.messages import messages
+from engine.cli.reload import reload
 from engine.cli.replay import cancel, replay
 from engine.cli.route import route
 from engine.cli.run import run
@@ -48,6 +49,7 @@ app.command("status", rich_help_panel=_RUNNING)(status)
 app.add_typer(messages, name="messages", rich_help_panel=_RUNNING)
 app.command("replay", rich_help_panel=_RUNNING)(replay)
 app.command("cancel", rich_help_panel=_RUNNING)(cancel)
+app.command("reload", rich_help_panel=_RUNNING)(reload)
 app.command("send", rich_help_panel=_RUNNING)(send)
 app.command("lint", rich_help_panel=_PROJECT)(lint)
 app.command("test", rich_help_panel=_PROJECT)(run_examples)

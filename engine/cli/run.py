@@ -41,11 +41,12 @@ def run(
     from engine.cli.process import EngineProcess
     from engine.cli.project import configuration_of, load_project
     from engine.cli.signals import signals_for
-    from engine.observe.logs import configure
+    from engine.observe.logs import capture_uncaught, configure
     from engine.settings import read_environment, read_settings
 
     settings = read_settings(config, data, read_environment(config, os.environ))
     configure(settings.log)
+    capture_uncaught()
     configuration = configuration_of(config)
     _make(data)
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.api.engine import Reloaded
 from engine.cli.control import moment
 from engine.cli.messages import _printable
 from engine.contract import State
 from engine.flow.status import ChannelState
+from engine.syntax import Diagnostic, Position, Severity
 from tests.unit.api.conftest import Running
 from tests.unit.api.scripted_engine import READY, ScriptedEngine, message_id
 from tests.unit.cli.conftest import Carebus
@@ -151,6 +153,18 @@ def test_a_cancel_that_is_refused_exits_4(
     refused = carebus("cancel", "10", "--data", running.data)
     assert refused.exit_code == 4
     assert "error[STORE-STEP]" in refused.stderr
+
+
+def test_a_reload_says_what_runs_or_what_is_wrong(
+    carebus: Carebus, running: Running, engine: ScriptedEngine
+) -> None:
+    assert "def456" in carebus("reload", "--data", running.data).stdout
+    wrong = Diagnostic("Y001", Severity.ERROR, "a tab", Position("routes.yaml", 3, 1))
+    engine.reloaded = Reloaded(False, "abc123", (wrong,))
+    refused = carebus("reload", "--data", running.data)
+    assert refused.exit_code == 4
+    assert "routes.yaml:3:1: error[Y001]: a tab" in refused.stderr
+    assert "error[P018]" in refused.stderr
 
 
 def test_times_are_local_or_ago() -> None:
