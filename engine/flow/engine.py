@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from engine.config.changes import diff
 from engine.config.model import Channel, Configuration
 from engine.contract import (
     Broker,
@@ -136,27 +137,26 @@ class Engine:
         exchanged between two messages.  Returns when every changed channel was restarted.
         """
         async with self._reloading:
-            old, new = self.configuration.channels, configuration.channels
-            changed = [name for name in old if name in new and _differs(old[name], new[name])]
-            removed = [name for name in old if name not in new]
-            added = [name for name in new if name not in old]
-            stopping = [name for name in removed + changed if name in self._running]
+            change = diff(self.configuration, configuration)
+            new = configuration.channels
+            stopping = [*change.removed, *change.changed]
             self.configuration = configuration
             self._bound = _bindings(configuration)
             for name, inbound in self._inbound.items():
-                if name in new and name not in stopping:
+                if name not in stopping:
                     inbound.intake = self._intake(new[name], inbound.counts)
             await self._end(stopping)
-            for name in removed:
+            for name in change.removed:
                 self._counts.pop(name, None)
                 self._stopped.discard(name)
-            await self._begin([new[name] for name in changed + added])
+            await self._begin([new[name] for name in (*change.changed, *change.added)])
             self._log.info(
                 "configuration reloaded",
                 version=configuration.version,
-                added=added,
-                changed=changed,
-                removed=removed,
+                added=change.added,
+                changed=change.changed,
+                removed=change.removed,
+                routes=change.routes,
             )
 
     async def stop_channel(self, name: str) -> None:
@@ -340,10 +340,6 @@ class Engine:
             inbound.counts.rate.sample(inbound.counts.received)
         for outbound in self._outbound.values():
             outbound.counts.rate.sample(outbound.counts.sent)
-
-
-def _differs(old: Channel, new: Channel) -> bool:
-    return old.version != new.version or old.settings != new.settings
 
 
 def _is_inbound(channel: _AnyChannel) -> bool:
