@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.control import DATA, Data, control, moment, search_of
-from engine.cli.output import Form, local_time, print_json, print_table, terminal
+from engine.cli.output import Form, brief_time, local_time, print_json, print_table, terminal
 from engine.cli.words import word
 
 messages = typer.Typer(help="Find messages and show what became of them.", no_args_is_help=False)
@@ -59,7 +59,7 @@ def search(
         print_json(found)
         return
     print_table(
-        ("message", "received at", "channel", "type", "control id", "state", "size", "deliveries"),
+        ("message", "received at", "channel", "type", "control id", "state", "deliveries"),
         map(_row, found["messages"]),
     )
     if found["next"] and terminal():
@@ -82,8 +82,8 @@ def show(
         print_json(found)
         return
     print_table(
-        ("message", "received at", "channel", "type", "control id", "state", "size", "deliveries"),
-        [_row(found)],
+        ("message", "received at", "channel", "type", "control id", "state", "size"),
+        [(*_facts(found), str(found["size"]))],
     )
     print_table(
         ("delivery", "route", "target", "channel", "state", "attempt", "error"),
@@ -145,17 +145,19 @@ def _printable(text: str) -> str:
     )
 
 
-def _row(found: Any) -> tuple[str, ...]:
+def _facts(found: Any) -> tuple[str, ...]:
     return (
         found["message_id"],
-        local_time(found["received_at"]),
+        brief_time(found["received_at"]),
         found["channel"],
         found["type"],
         found["control_id"],
         word(found["state"]),
-        str(found["size"]),
-        _deliveries(found["deliveries"]),
     )
+
+
+def _row(found: Any) -> tuple[str, ...]:
+    return (*_facts(found), _deliveries(found["deliveries"]))
 
 
 def _deliveries(given: Iterable[Any]) -> str:

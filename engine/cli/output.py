@@ -33,7 +33,8 @@ def print_rows(rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table in the terminal's width, or `print_rows` with the headings first."""
+    """A table in the terminal's width, its last column folded, or `print_rows` with the headings
+    first."""
     if not terminal():
         print_rows([[heading.replace(" ", "_") for heading in headings], *rows])
         return
@@ -44,9 +45,10 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     from engine.cli.words import word
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     for heading in headings:
-        table.add_column(word(heading), overflow="fold")
+        # Only the last column gives way: an id in two pieces cannot be copied.
+        table.add_column(word(heading), overflow="fold", no_wrap=heading != headings[-1])
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
@@ -56,3 +58,10 @@ def local_time(text: str) -> str:
     """An ISO time of the endpoint in the reader's zone, to the millisecond."""
     time = datetime.fromisoformat(text).astimezone()
     return time.strftime("%Y-%m-%d %H:%M:%S.") + f"{time.microsecond // 1000:03d}"
+
+
+def brief_time(text: str) -> str:
+    """The same for a crowded table: to the second and without the year on a terminal."""
+    if not terminal():
+        return local_time(text)
+    return datetime.fromisoformat(text).astimezone().strftime("%m-%d %H:%M:%S")

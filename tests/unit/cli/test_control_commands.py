@@ -72,6 +72,21 @@ def test_messages_are_found_by_what_is_known(
     assert engine.queries[-1].keys == {"patient": "77"}
 
 
+def test_on_a_terminal_ids_stay_whole_and_words_are_the_readers(
+    carebus: Carebus, running: Running, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.add(State.DEAD, deliveries=3)
+    monkeypatch.setattr("engine.cli.output.terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    result = carebus("messages", "--data", running.data)
+    assert message_id(1) in result.stdout
+    assert "控制号" in result.stdout
+    assert "死信" in result.stdout
+    assert "\t" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 110
+
+
 def test_messages_as_json_hold_the_next_page(
     carebus: Carebus, running: Running, engine: ScriptedEngine
 ) -> None:
