@@ -80,7 +80,7 @@ def _call(compiler: ExpressionCompiler, call: Call, function: Function) -> Compi
     code = _invocation(
         function,
         parameters,
-        [argument.code for argument in arguments],
+        arguments,
         [None if argument.constant else c for argument, c in zip(arguments, converts, strict=True)],
         str(compiler.place(call)),
     )
@@ -103,12 +103,13 @@ def _parameters(function: Function, given: int) -> tuple[Parameter, ...]:
 def _invocation(
     function: Function,
     parameters: Sequence[Parameter],
-    codes: Sequence[Code],
+    arguments: Sequence[Compiled],
     converts: Sequence[Callable[[Any], Any] | None],
     where: str,
 ) -> Code:
     """The closure that evaluates the arguments and calls the function."""
     name, call, wants_context = function.name, function.call, function.wants_context
+    codes = [argument.code for argument in arguments]
     lifts = bool(parameters) and parameters[0].kind in _SINGLE
     steps = tuple(
         (code, convert, parameter.takes_missing, parameter.kind is Kind.ANY)
@@ -118,10 +119,7 @@ def _invocation(
     def invoke(run: Run, arguments: list[Any]) -> Any:
         try:
             if wants_context:
-                context = run[MEMO]
-                if context is None:
-                    context = run[MEMO] = Context(run)
-                return call(context, *arguments)
+                return call(run[MEMO] or _context(run), *arguments)
             return call(*arguments)
         except FunctionError as error:
             raise failed("R301", where, f"{name}() failed: {error}") from None
@@ -135,7 +133,7 @@ def _invocation(
             raise failed("R301", where, f"{name}() failed: {error}") from None
 
     def general(run: Run) -> Any:
-        arguments: list[Any] = []
+        given: list[Any] = []
         lifted = False
         null = False
         for code, convert, takes_missing, takes_null in steps:
@@ -148,37 +146,51 @@ def _invocation(
                 elif not takes_null:
                     value = None
             elif convert is not None:
-                if value.__class__ is list and lifts and not arguments:
+                if value.__class__ is list and lifts and not given:
                     lifted = True
                     value = [item if item is NULL else convert_one(convert, item) for item in value]
                 else:
                     value = convert_one(convert, value)
-            arguments.append(value)
+            given.append(value)
         if null:
             return NULL
         if lifted:
-            rest = arguments[1:]
-            results = [
-                NULL if item is NULL else invoke(run, [item, *rest]) for item in arguments[0]
-            ]
+            rest = given[1:]
+            results = [NULL if item is NULL else invoke(run, [item, *rest]) for item in given[0]]
             return [item for item in results if item is not None] or None
-        return invoke(run, arguments)
+        return invoke(run, given)
 
     simple = (
         lifts
         and parameters[0].kind is Kind.TEXT
         and not parameters[0].takes_missing
-        and not wants_context
         and all(convert is None for convert in converts[1:])
         and converts[0] is not None
     )
     if not simple:
+        if function.variadic and all(
+            takes_missing and takes_any for _, _, takes_missing, takes_any in steps
+        ):
+            return _collecting(function, arguments, invoke)
         return general
     first = codes[0]
     rest = [code([]) for code in codes[1:]]
     if any(value is None or value is NULL for value in rest):
         return general
-    if rest:
+    if wants_context:
+
+        def with_constants(run: Run) -> Any:
+            value = first(run)
+            if value.__class__ is not str:
+                return None if value is None else slowly(run, value)
+            try:
+                return call(run[MEMO] or _context(run), value, *rest)
+            except FunctionError as error:
+                raise failed("R301", where, f"{name}() failed: {error}") from None
+            except _FAILURES as error:
+                raise failed("R301", where, f"{name}() failed: {type(error).__name__}") from None
+
+    elif rest:
 
         def with_constants(run: Run) -> Any:
             value = first(run)
@@ -216,6 +228,37 @@ def _invocation(
         return invoke(run, [convert_one(convert_first, value), *rest])
 
     return with_constants
+
+
+def _context(run: Run) -> Context:
+    context = run[MEMO] = Context(run)
+    return context
+
+
+def _collecting(
+    function: Function,
+    arguments: Sequence[Compiled],
+    invoke: Callable[[Run, list[Any]], Any],
+) -> Code:
+    """For functions that take any number of values as they are, such as urn_uuid."""
+    call, wants_context = function.call, function.wants_context
+    template = [argument.value if argument.constant else None for argument in arguments]
+    computed = tuple(
+        (place, argument.code) for place, argument in enumerate(arguments) if not argument.constant
+    )
+
+    def collecting(run: Run) -> Any:
+        values = template.copy()
+        for place, code in computed:
+            values[place] = code(run)
+        if wants_context:
+            return invoke(run, values)
+        try:
+            return call(*values)
+        except _FAILURES:
+            return invoke(run, values)  # fails again, and says where
+
+    return collecting
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,8 @@ nothing of the YAML is touched again when a message comes.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -29,6 +31,7 @@ from engine.syntax import Diagnostics, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
 MAX_IMPORTS = 100
+_PATH = re.compile(r"(?:\$\w+|[A-Z][A-Z0-9]{2}-\d+)(?:\.\d+)*")
 _Named = TypeVar("_Named", MapDefinition, Table)
 
 
@@ -118,6 +121,7 @@ class _Compilation:
     def compile(self) -> CompiledMapping | None:
         file, unit, library = self.file, self.unit, self.library
         self.read_imports()
+        unit.readings = Counter(_PATH.findall(_canonical(file.root)))
         scope = root_scope(unit, file.parameters)
         lets: list[tuple[int, Code]] = []
         inner = Scope(scope)

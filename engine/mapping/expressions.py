@@ -39,7 +39,7 @@ from engine.mapping.calls import compile_call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.failures import failed
 from engine.mapping.paths_tree import names_from
-from engine.mapping.runstate import SOURCES, Code, Run
+from engine.mapping.runstate import SOURCES, UNREAD, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.selection import Advance, Selector, node_code, step_from, value_code
 from engine.mapping.tracing import untraced
@@ -350,10 +350,44 @@ class ExpressionCompiler:
                     return self.refuse(
                         "M104", step, "numbered parts are HL7's", f"write [{step.number}]"
                     )
+        fast = self.remembered(node, root, as_value)
+        if fast is not None:
+            return fast
         fast = self.fast_path(root, steps, as_value)
         if fast is None:
             fast = self.general_path(root, steps, as_value)
         return self.traced(fast, node) if as_value else fast
+
+    def remembered(self, node: Expr, root: Expr, as_value: bool) -> Compiled | None:
+        """A path that stands several times in the file is read once a run, or once a turn of the
+        loop it belongs to."""
+        text = self.source(node)
+        if not as_value or self.unit.trace or self.unit.readings.get(text, 0) < 2:
+            return None
+        owner: Scope | None = None
+        if isinstance(root, Segment):
+            owner = self.scope.home()
+        elif isinstance(root, Variable):
+            owner = self.scope.owner(root.name)
+        if owner is None or not (owner.loops or owner.parent is None) or owner.sealed:
+            return None
+        if text not in owner.memos:
+            steps = node.steps if isinstance(node, Path) else ()
+            made = self.fast_path(root, steps, as_value)
+            if made is None or not steps:
+                return None
+            owner.memos[text] = (self.unit.layout.cell(UNREAD), made.code)
+        elif isinstance(root, Variable):
+            self.binding(root)
+        cell, read = owner.memos[text]
+
+        def remembered(run: Run) -> Any:
+            value = run[cell]
+            if value is UNREAD:
+                value = run[cell] = read(run)
+            return value
+
+        return Compiled(remembered)
 
     def fast_path(self, root: Expr, steps: tuple[Step, ...], as_value: bool) -> Compiled | None:
         numbers = tuple(step.number for step in steps if isinstance(step, Number))

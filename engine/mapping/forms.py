@@ -16,7 +16,9 @@ from engine.formats.null import NULL
 from engine.mapping.ast import Call, Expr
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.elements import Component, Group, Repetition, groups, whole_text
-from engine.mapping.failures import failed
+from engine.mapping.failures import FunctionError, failed
+from engine.mapping.functions.lists import flat
+from engine.mapping.functions.text import bounded, texts_of
 from engine.mapping.grammar import parse_expression
 from engine.mapping.runstate import DOCUMENT, SOURCES, STEPS, UNMAPPED, Code, Run
 from engine.mapping.scope import Binding, Scope
@@ -117,7 +119,7 @@ def _table(compiler: ExpressionCompiler, call: Call) -> Compiled:
     rows = {code: row.code for code, row in table.rows.items()}
     get = rows.get
     if table.unmapped == "drop":
-        return _translated(compiler, call, lambda text, where, run: get(text))
+        return _looked_up(compiler, call, get)
     if table.unmapped == "pass":
         return _translated(compiler, call, lambda text, where, run: get(text, text))
     if missing.constant:
@@ -145,6 +147,20 @@ def _table(compiler: ExpressionCompiler, call: Call) -> Compiled:
         return found
 
     return _translated(compiler, call, strict)
+
+
+def _looked_up(compiler: ExpressionCompiler, call: Call, get: Callable[[str], Any]) -> Compiled:
+    """The usual case without a call in between: text, and nothing for what has no row."""
+    code = compiler.value(call.arguments[0]).code
+    general = _translated(compiler, call, lambda text, where, run: get(text)).code
+
+    def looked_up(run: Run) -> Any:
+        value = code(run)
+        if value.__class__ is str:
+            return get(value)
+        return None if value is None else general(run)
+
+    return Compiled(looked_up)
 
 
 def _reverse(compiler: ExpressionCompiler, call: Call) -> Compiled:
@@ -401,6 +417,53 @@ def _default(compiler: ExpressionCompiler, call: Call) -> Compiled:
     return compiler.otherwise(compiler.value(call.arguments[0]), compiler.value(call.arguments[1]))
 
 
+def _list(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    parts = [compiler.value(argument) for argument in call.arguments]
+    codes, where = tuple(part.code for part in parts), str(compiler.place(call))
+
+    def list_of(run: Run) -> Any:
+        found = []
+        nested = False
+        for code in codes:
+            value = code(run)
+            if value is not None:
+                found.append(value)
+                if value.__class__ is list:
+                    nested = True
+        if nested:
+            try:
+                found = flat(found)
+            except FunctionError as error:
+                raise failed("R301", where, f"list() failed: {error}") from None
+        return found or None
+
+    return Compiled(list_of)
+
+
+def _concat(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    parts = [compiler.value(argument) for argument in call.arguments]
+    where = str(compiler.place(call))
+    template = [part.value if part.constant else "" for part in parts]
+    computed = tuple((place, p.code) for place, p in enumerate(parts) if not p.constant)
+
+    def concat(run: Run) -> Any:
+        pieces = template.copy()
+        for place, code in computed:
+            value = code(run)
+            pieces[place] = "" if value is None else value
+        try:
+            try:
+                text = "".join(pieces)
+            except TypeError:  # something is no text yet
+                text = "".join(texts_of([code(run) for code in codes]))
+            return bounded(text)
+        except FunctionError as error:
+            raise failed("R301", where, f"concat() failed: {error}") from None
+
+    codes = tuple(part.code for part in parts)
+    return Compiled(concat)
+
+
 def _try(compiler: ExpressionCompiler, call: Call) -> Compiled:
     inner = compiler.value(call.arguments[0])
     code = inner.code
@@ -526,6 +589,29 @@ _ALL: Final = (
         2,
         _default,
         (("default('a', 'b')", "a"), ("first([]) | default('b')", "b"), ("default(1, 2)", 1)),
+    ),
+    Form(
+        "list",
+        "list(value, …)",
+        "A list of the values that are there; lists among them are taken apart.",
+        1,
+        1000,
+        _list,
+        (("list('a', 'b')", ["a", "b"]), ("list('a', first([]))", ["a"]), ("list([])", None)),
+    ),
+    Form(
+        "concat",
+        "concat(value, …)",
+        "The values one after the other; missing ones are left out.",
+        1,
+        1000,
+        _concat,
+        (
+            ("concat('a', 1, 'b')", "a1b"),
+            ("concat('a', first([]), 'b')", "ab"),
+            ("concat(first([]))", None),
+            ("concat('a', 0, ['b', 'c'])", "a0bc"),
+        ),
     ),
     Form(
         "try",

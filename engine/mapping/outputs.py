@@ -19,7 +19,7 @@ from engine.mapping.failures import failed
 from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.looks import looks_like_expression
 from engine.mapping.paths_tree import copied
-from engine.mapping.runstate import NOTHING, SOURCES, STEPS, Code, Run
+from engine.mapping.runstate import NOTHING, SOURCES, STEPS, UNREAD, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
 from engine.mapping.tracing import Rule, traced_value
@@ -212,6 +212,7 @@ class OutputCompiler:
         cell, index = layout.cell(), layout.cell()
         walks_group = tree is not None and _is_group(tree)
         inner = Scope(scope, group=cell if walks_group else None)
+        inner.loops = True
         # A group need not be named: its segments are found by their own names.
         place = None if walks_group else loop.at(header.start(1))
         inner.names[header[1]] = Binding(cell, place)
@@ -232,10 +233,11 @@ class OutputCompiler:
         else:
             body = self.loop(node, within, inner, path, inside).code
         hoisted = tuple(inner.segments.items())
+        unread = tuple(memo for memo, _ in inner.memos.values())
         where = str(loop.at(header.end()))
         self.warn_unused(inner)
         label = "" if tree is None else compiler.source(tree)
-        code = _looping(source, body, cell, index, hoisted, where)
+        code = _looping(source, body, cell, index, hoisted, unread, where)
         if self.unit.trace:
             code = _tracing_loop(source, body, cell, index, hoisted, self.unit.origins, label)
         return Compiled(code)
@@ -536,16 +538,37 @@ def _object(
     if not computed and not merged:
         return lambda run: template.copy() or None
     unwanted = NULL if drops_null else None
+    literals = {key: value for key, value in template.items() if value is not None}
+    in_order = list(template)[: len(literals)] == list(literals)
 
-    def object(run: Run) -> Any:
-        out = template.copy()
-        for key, code in computed:
-            value = code(run)
-            if value is None or value is unwanted:
-                del out[key]
-            else:
-                out[key] = value
-        return out or None
+    if in_order and len(computed) == 1 and not literals:
+        only, make = computed[0]
+
+        def object(run: Run) -> Any:
+            value = make(run)
+            return None if value is None or value is unwanted else {only: value}
+
+    elif in_order:
+
+        def object(run: Run) -> Any:
+            out = literals.copy()
+            for key, code in computed:
+                value = code(run)
+                if value is not None and value is not unwanted:
+                    out[key] = value
+            return out or None
+
+    else:
+
+        def object(run: Run) -> Any:
+            out = template.copy()
+            for key, code in computed:
+                value = code(run)
+                if value is None or value is unwanted:
+                    del out[key]
+                else:
+                    out[key] = value
+            return out
 
     if not merged:
         return object
@@ -577,6 +600,7 @@ def _looping(
     cell: int,
     index: int,
     hoisted: tuple[tuple[str, int], ...],
+    unread: tuple[int, ...],
     where: str,
 ) -> Code:
     def looping(run: Run) -> Any:
@@ -596,6 +620,8 @@ def _looping(
             run[index] = number
             if hoisted:
                 _enter(run, item, hoisted)
+            for memo in unread:
+                run[memo] = UNREAD
             value = body(run)
             if value is None:
                 continue

@@ -2,7 +2,8 @@
 
 ``cell`` holds the raw fields of a hoisted segment (`runstate.NOTHING` when it is not there), or
 a variable's value.  A separator is never a letter or a digit, so that a text of letters and
-digits needs no further look.
+digits needs no further look; a text that begins with an ASCII character above ``#`` is neither
+blank nor an explicit null.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from engine.mapping.elements import (
     first_leaf,
     repetitions,
 )
-from engine.mapping.runstate import COMPONENT, DOCUMENT, REPETITION, SUBCOMPONENT, Code, Run
+from engine.mapping.runstate import COMPONENT, DOCUMENT, ESCAPE, REPETITION, SUBCOMPONENT, Code, Run
 
 HEADERS = frozenset({"MSH", "FHS", "BHS"})
 
@@ -69,7 +70,9 @@ def component_text(cell: int, number: int, component: int) -> Code:
         if before >= len(parts):
             return None
         text = parts[before]
-        if text.isalnum():
+        if text.isalnum() or (
+            "#" < text < "\x7f" and run[SUBCOMPONENT] not in text and run[ESCAPE] not in text
+        ):
             return text
         return component_leaf(run, text) if text else None
 
@@ -118,7 +121,9 @@ def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Co
             if before >= len(node):
                 return None
             text = node[before]
-            if text.isalnum():
+            if text.isalnum() or (
+                "#" < text < "\x7f" and run[SUBCOMPONENT] not in text and run[ESCAPE] not in text
+            ):
                 return text
             return component_leaf(run, text) if text else None
         if kind is Segment:

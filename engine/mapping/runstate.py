@@ -35,6 +35,10 @@ NOTHING: Final[list[str]] = []
 """The fields of a segment that is not there.  Never written to."""
 
 
+UNREAD: Final = object()
+"""In the cell of a path that is read more than once: not read in this run or turn yet."""
+
+
 class Layout:
     """Gives out cells while a mapping is compiled."""
 

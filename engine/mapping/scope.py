@@ -36,6 +36,10 @@ class Scope:
         self.group = group
         """The cell of the group whose segments come first; None: those of the message."""
         self.segments: dict[str, int] = {}
+        self.loops = False
+        """A loop: its variable, and the group's segments, change with each turn."""
+        self.memos: dict[str, tuple[int, Code]] = {}
+        """Paths that are read more than once, by their text: a cell and what fills it."""
         self.sealed = False
         """A map: it sees its arguments and nothing of the message."""
 
@@ -57,6 +61,13 @@ class Scope:
         """The nearest scope that has segments of its own: a group's, or the outermost."""
         scope = self
         while scope.group is None and scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    def owner(self, name: str) -> Scope | None:
+        """The scope that defines a name."""
+        scope: Scope | None = self
+        while scope is not None and name not in scope.names:
             scope = scope.parent
         return scope
 
@@ -91,6 +102,8 @@ class Unit:
     map_named: Callable[[str], MapCode | None] = lambda name: None
     map_names: Callable[[], Iterable[str]] = tuple
     trace: bool = False
+    readings: Mapping[str, int] = field(default_factory=dict)
+    """How often each plain path stands in the file."""
     origins: dict[int, int] = field(default_factory=dict)
     resources_cell: int | None = None
     source_cell: int | None = None

@@ -19,12 +19,7 @@ _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS: Final = "10X98765432"
 
 
-def _named(name: bytes) -> str:
-    digest = _START.copy()
-    digest.update(name)
-    text = digest.hexdigest()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 @function(
@@ -64,10 +59,12 @@ def uuid5_of(keys: tuple[Any, ...]) -> str | None:
         )
     except ValueError as error:
         raise FunctionError(str(error)) from None
-    holds = keys[1:] if len(keys) > 1 else keys
-    if not any(holds):
+    if not any(keys[1:] if len(keys) > 1 else keys):
         return None
-    return _named(name.encode("utf-8", "surrogatepass"))
+    digest = _START.copy()
+    digest.update(name.encode("utf-8", "surrogatepass"))
+    text = digest.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 @function(

@@ -11,29 +11,18 @@ from engine.mapping.values import equal, number_of, text_of
 _MAX_ITEMS = 1_000_000
 
 
-def _flat(values: Any) -> list[Any]:
+def flat(values: Any) -> list[Any]:
+    """The values in one list, missing ones left out.  Raises FunctionError when there are too
+    many."""
     found: list[Any] = []
     for value in values:
         if value.__class__ is list:
-            found += _flat(value)
+            found += flat(value)
         elif value is not None:
             found.append(value)
         if len(found) > _MAX_ITEMS:
             raise FunctionError("the list would be too long")
     return found
-
-
-@function(
-    name="list",
-    examples=[
-        ("list('a', 'b')", ["a", "b"]),
-        ("list('a', first([]))", ["a"]),
-        ("list(first([]))", None),
-    ],
-)
-def list_(*values: Any | None) -> list[Any] | None:
-    """A list of the values that are there; lists among them are taken apart."""
-    return _flat(values) or None
 
 
 @function(
@@ -45,7 +34,7 @@ def list_(*values: Any | None) -> list[Any] | None:
 )
 def flatten(values: list[Any]) -> list[Any] | None:
     """One list of what lists within lists hold."""
-    return _flat(values) or None
+    return flat(values) or None
 
 
 @function(

@@ -17,19 +17,21 @@ from engine.mapping.runstate import MAX_TEXT
 from engine.mapping.values import NotText, text_of
 
 
-def _bounded(text: str) -> str | None:
+def bounded(text: str) -> str | None:
+    """The text, or None when it is empty.  Raises FunctionError when it is too long."""
     if len(text) > MAX_TEXT:
         raise FunctionError("the text would be too long")
     return text or None
 
 
-def _texts(values: tuple[Any, ...] | list[Any]) -> list[str]:
+def texts_of(values: tuple[Any, ...] | list[Any]) -> list[str]:
+    """The texts of values, missing ones left out.  Raises FunctionError for an object."""
     found: list[str] = []
     for value in values:
         if value.__class__ is str:
             found.append(value)
         elif isinstance(value, list):
-            found += _texts(value)
+            found += texts_of(value)
         elif value:
             try:
                 found.append(text_of(value))
@@ -191,22 +193,10 @@ def split(text: str, separator: str) -> list[Any] | None:
 )
 def join(values: list[Any], separator: str = "") -> str | None:
     """The values as one text."""
-    texts = _texts(values)
+    texts = texts_of(values)
     if sum(map(len, texts)) + len(texts) * len(separator) > MAX_TEXT:
         raise FunctionError("the text would be too long")
     return separator.join(texts) or None
-
-
-@function(
-    examples=[
-        ("concat('a', 1, 'b')", "a1b"),
-        ("concat('a', first([]), 'b')", "ab"),
-        ("concat(first([]))", None),
-    ]
-)
-def concat(*values: Any | None) -> str | None:
-    """The values one after the other; missing ones are left out."""
-    return _bounded("".join(_texts(values)))
 
 
 @function(
@@ -218,7 +208,7 @@ def concat(*values: Any | None) -> str | None:
 )
 def concat_all(*values: Any) -> str | None:
     """The values one after the other; nothing if any of them is missing."""
-    return _bounded("".join(_texts(values)))
+    return bounded("".join(texts_of(values)))
 
 
 @function(
