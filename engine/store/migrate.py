@@ -57,8 +57,7 @@ def _upgrade(connection: sqlite.Connection) -> None:
     config.set_main_option("path_separator", "os")
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as wrapped:
-        connection.execute("BEGIN IMMEDIATE")  # the connection is in autocommit mode otherwise
+        connection.execute("BEGIN IMMEDIATE")  # by hand: the driver begins none for CREATE TABLE
         config.attributes["connection"] = wrapped
         command.upgrade(config, "head")
-        if connection.in_transaction:
-            connection.execute("COMMIT")
+        connection.commit()

@@ -82,10 +82,11 @@ class Change(_Many):
             for name in columns
         )
         listed = ", ".join(f"'{state}'" for state in states)
+        # UPDATE comes first: the driver counts changed rows only of what begins so
         super().__init__(
-            f"WITH new (id, {names}) AS (VALUES ",
+            f"UPDATE delivery SET {settings} FROM (WITH given (id, {names}) AS (VALUES ",  # noqa: S608
             f"({', '.join('?' * (len(columns) + 1))})",
-            f") UPDATE delivery SET {settings} FROM new"  # noqa: S608
+            ") SELECT * FROM given) AS new"  # noqa: S608
             f" WHERE delivery.id = new.id AND delivery.state IN ({listed})",
             len(columns) + 1,
         )

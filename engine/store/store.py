@@ -82,6 +82,7 @@ class SqlStore:
             ledger = Ledger(sqlite.connect_writer(self.path), self._now)
             ledger.load()
             self._clean = recovery.start_run(ledger)
+            ledger.connection.commit()
         except sqlite3.Error as error:
             self._lock.release()
             raise sqlite.translate(error) from None

@@ -112,9 +112,8 @@ class Writer:
             if self._broken:
                 ledger.connection = connection = self._connect()
                 self._broken = False
-            connection.execute("BEGIN IMMEDIATE")
-            ledger.write(batch)
-            connection.execute("COMMIT")
+            ledger.write(batch)  # the first change begins the transaction
+            connection.commit()
             self.commits += 1
             return
         except sqlite3.Error as error:
@@ -136,8 +135,7 @@ class Writer:
     def _roll_back(self, ledger: Ledger) -> None:
         ledger.forget()
         try:
-            if ledger.connection.in_transaction:
-                ledger.connection.execute("ROLLBACK")
+            ledger.connection.rollback()
         except sqlite3.Error:
             self._broken = True
         if self._broken:  # it may hold a stale view of the files: the next batch opens a new one

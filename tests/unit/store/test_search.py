@@ -117,10 +117,14 @@ class Explained:
         self.plans: list[str] = []
 
     def execute(self, text: str, values: Any = ()) -> Any:
-        if text.startswith(("SELECT", "DELETE", "UPDATE", "WITH", "INSERT INTO temp")):
+        if text.startswith(("SELECT", "DELETE", "UPDATE", "WITH", "INSERT INTO going")):
             rows = self._connection.execute("EXPLAIN QUERY PLAN " + text, values)
             self.plans += [row[3] for row in rows]
         return self._connection.execute(text, values)
+
+    def executemany(self, text: str, rows: Any) -> Any:
+        (values,) = rows
+        return self.execute(text, values)
 
 
 @pytest.fixture
@@ -129,9 +133,8 @@ def explained(tmp_path: Path) -> Iterator[Any]:
     migrate.bring_up_to_date(path)
     connection = sqlite.connect_writer(path)
     book = ledger.Ledger(connection)
-    connection.execute("BEGIN")
     book.write([Accepting(None, new_message(1))])
-    connection.execute("COMMIT")
+    connection.commit()
     yield Explained(connection)
     connection.close()
 
@@ -192,3 +195,12 @@ def test_no_purge_scans_the_history(explained: Any, channel: ChannelName | None)
     retention.delete(book, [1, 2, 3], False)
     retention.is_referred(explained, "00")
     assert scans(explained.plans) == []
+
+
+def test_steps_are_sought_by_id_and_counted(explained: Any) -> None:
+    """The count is what shows, without another read, that every step was legal."""
+    rows = [(number, "sent", 1, None, 0, 0, number) for number in (1, 2)]
+    assert ledger._MOVE[State.SENT].execute(explained._connection, rows) == 1
+    assert ledger._MOVE[State.SENT].execute(explained._connection, rows) == 0
+    ledger._MOVE[State.SENT].execute(explained, rows)
+    assert "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)" in explained.plans
