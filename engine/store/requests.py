@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.contract import DeliveryId, Event, NewMessage, StoreError
 
 if TYPE_CHECKING:
     from engine.store.ledger import Ledger
+
+
+_EVENT: Final = 16 * 1024
+"""What an event of many weighs besides its content: 512 of them are a batch."""
 
 
 class Request:
@@ -100,7 +104,7 @@ class RecordingAll(Request):
 
     @property
     def weight(self) -> int:
-        return sum(part.weight for part in self.parts)
+        return sum(part.weight + _EVENT for part in self.parts)
 
     def split(self) -> Sequence[Request]:
         return self.parts

@@ -216,21 +216,26 @@ class SqlStore:
 
     def _finished(self, batch: Sequence[Request]) -> None:
         """On the loop, after each commit."""
-        if self._subscribers:
-            accepted = [
-                (request.new, request.result)
-                for request in batch
-                if isinstance(request, Accepting)
-                and request.failure is None
-                and not request.result.duplicate
-            ]
-            if accepted:
-                for committed in self._subscribers:
-                    committed(accepted)
-        for request in batch:
-            for file in request.files:
-                self._folder.unpin(file)
-            request.answer()
+        try:
+            if self._subscribers:
+                self._tell(batch)
+        finally:  # whatever a subscriber does: nobody waits for ever
+            for request in batch:
+                for file in request.files:
+                    self._folder.unpin(file)
+                request.answer()
+
+    def _tell(self, batch: Sequence[Request]) -> None:
+        accepted = [
+            (request.new, request.result)
+            for request in batch
+            if isinstance(request, Accepting)
+            and request.failure is None
+            and not request.result.duplicate
+        ]
+        if accepted:
+            for committed in self._subscribers:
+                committed(accepted)
 
     # --- reading ----------------------------------------------------------------------------
 
