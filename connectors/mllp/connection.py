@@ -7,6 +7,7 @@ peer is gone, it is told to stop, or it breaks the framing.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from datetime import timedelta
@@ -14,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from connectors.mllp.errors import error
 from connectors.mllp.framing import Deframer, Frame, FramingError, Oversize
-from connectors.mllp.sockets import address, keep_alive
+from connectors.mllp.sockets import keep_alive
 from engine.contract import Inbound, Outcome, Payload, Receipt, Stage
 
 END_WAIT: Final = 0.25
@@ -29,10 +30,9 @@ class Site(Protocol):
     tls: ssl.SSLContext | None
     handshake_timeout: timedelta
 
-    def admit(self, connection: Connection) -> bool:
-        """Whether one more connection is within the limit; if so the site remembers it."""
+    def forget(self, connection: Connection) -> None:
+        """It is over: its socket is closed and its task has ended."""
 
-    def forget(self, connection: Connection) -> None: ...
     async def offer(self, inbound: Inbound) -> Receipt:
         """Accept, paced and within the acknowledge time-out."""
 
@@ -41,14 +41,15 @@ class Site(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Owned by its site from `Site.admit` to `Site.forget`; ``task`` serves it.
+    """Owned by its site from its making to `Site.forget`; ``task`` serves it.
 
     While a message is in work, at most the piece that arrived last is held and reading pauses:
     that is how a sender that does not wait for answers is made to wait.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, accepted: socket.socket, peer: str) -> None:
         self._site = site
+        self._peer = peer
         self._loop = asyncio.get_running_loop()
         self._deframer = Deframer(site.message_limit)
         self._frames: deque[Frame] = deque()
@@ -57,15 +58,15 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._end_timer: asyncio.TimerHandle | None = None
         self._transport: Any = None
-        self._peer = ""
         self._paused = False
         self._ended = False  # nothing more will come
         self._gone = False  # nothing more can be written
         self._lost = False  # the transport has let go
         self._stopping = False
         self._busy = True  # until the task first waits
-        self.task: asyncio.Task[None] | None = None
         self.active_at = self._loop.time()
+        self.task = self._loop.create_task(self._serve(accepted))
+        self.task.add_done_callback(self._served)
 
     @property
     def idle_since(self) -> float | None:
@@ -80,15 +81,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._peer = address(transport.get_extra_info("peername"))
-        if not self._site.admit(self):
-            self._transport.abort()
-            return
         keep_alive(transport)
-        if self._site.tls is not None:
-            self._pause()  # the handshake reads by itself
-        self.task = self._loop.create_task(self._serve())
-        self.task.add_done_callback(self._served)
 
     def data_received(self, data: bytes) -> None:
         if self._end_timer is not None:
@@ -126,7 +119,7 @@ class Connection(asyncio.Protocol):
         self._lost = True
         self._writable.set()
         self._end()
-        if self.task is None or self.task.done():
+        if self.task.done():
             self._site.forget(self)
 
     def pause_writing(self) -> None:
@@ -157,15 +150,14 @@ class Connection(asyncio.Protocol):
         self._gone = True
         if self._transport is not None:
             self._transport.abort()
-        if self.task is not None:
-            self.task.cancel()
+        self.task.cancel()
 
     # --- the task ---------------------------------------------------------------------------
 
-    async def _serve(self) -> None:
+    async def _serve(self, accepted: socket.socket) -> None:
+        if not await self._connected(accepted):
+            return
         try:
-            if self._site.tls is not None and not await self._shake_hands(self._site.tls):
-                return
             while await self._frame_waits():
                 await self._exchange(self._frames.popleft())
         finally:
@@ -177,22 +169,24 @@ class Connection(asyncio.Protocol):
         if self._lost:
             self._site.forget(self)
 
-    async def _shake_hands(self, tls: ssl.SSLContext) -> bool:
+    async def _connected(self, accepted: socket.socket) -> bool:
+        """Shake hands where TLS is spoken.  False when that failed; the socket is closed then."""
+        tls = self._site.tls
+        wait = self._site.handshake_timeout.total_seconds() if tls is not None else None
+        done = False
         try:
-            self._transport = await self._loop.start_tls(
-                self._transport,
-                self,
-                tls,
-                server_side=True,
-                ssl_handshake_timeout=self._site.handshake_timeout.total_seconds(),
+            await self._loop.connect_accepted_socket(
+                lambda: self, accepted, ssl=tls, ssl_handshake_timeout=wait
             )
+            done = True
         except (OSError, TimeoutError) as refused:
             reason = getattr(refused, "reason", None) or type(refused).__name__
             self._site.log.warning("mllp tls refused", peer=self._peer, reason=str(reason))
-            self._gone = self._lost = True
-            return False
-        self._paused = False
-        return True
+        finally:
+            if not done:
+                self._gone = self._lost = True
+                accepted.close()
+        return done
 
     async def _frame_waits(self) -> bool:
         """Return True when there is a frame to work on, False when none will ever come."""
@@ -244,7 +238,8 @@ class Connection(asyncio.Protocol):
             self._news.set_result(None)
 
     def _pause(self) -> None:
-        if not self._paused and not self._gone and not self._transport.is_closing():
+        ready = self._transport is not None and not self._gone
+        if ready and not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
 

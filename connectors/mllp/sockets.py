@@ -1,4 +1,4 @@
-"""TCP details that both directions share: how a peer is named, and keep-alive."""
+"""TCP details: where to listen, how a peer is named, keep-alive."""
 
 from __future__ import annotations
 
@@ -9,6 +9,31 @@ from typing import Any
 _IDLE = 60  # seconds of silence before the first probe
 _INTERVAL = 15
 _PROBES = 4
+
+
+async def bound(host: str, port: int) -> list[socket.socket]:
+    """Sockets bound to every address of ``host``, not listening yet.  Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, where in dict.fromkeys(found):
+            listener = socket.socket(family, kind, protocol)
+            sockets.append(listener)
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if port == 0 and len(sockets) > 1:  # the same free port at every address
+                where = (where[0], sockets[0].getsockname()[1], *where[2:])
+            listener.bind(where)
+    except BaseException:
+        for listener in sockets:
+            listener.close()
+        raise
+    return sockets
 
 
 def address(peername: Any) -> str:

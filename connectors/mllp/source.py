@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from datetime import timedelta
 from typing import Any, Final
@@ -12,9 +13,11 @@ from connectors.mllp.connection import Connection, payload
 from connectors.mllp.errors import error
 from connectors.mllp.pace import Pace
 from connectors.mllp.settings import MllpListenerSettings
+from connectors.mllp.sockets import address, bound
 from engine.contract import Accept, Inbound, NotConnected, Outcome, Receipt, Services, Stage
 
 _BACKLOG: Final = 512
+_BREATH: Final = 0.5  # seconds
 _ABORTED: Final = timedelta(seconds=1)  # for transports to say that they are gone
 
 
@@ -39,7 +42,7 @@ class MllpSource:
         self._pace = Pace(limits.rate) if limits.rate else None
         self._timeout = settings.acknowledge_timeout
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._listeners: list[socket.socket] = []
         self._accept: Accept | None = None
         self._broken: asyncio.Future[None] | None = None
         self._empty = asyncio.Event()
@@ -48,42 +51,40 @@ class MllpSource:
     @property
     def port(self) -> int:
         """The port listened on; 0 while closed."""
-        if self._server is None or not self._server.sockets:
-            return 0
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._listeners[0].getsockname()[1]) if self._listeners else 0
 
     async def open(self) -> None:
         """Bind the address.  Raises NotConnected when it is taken, ConfigError for TLS files."""
         settings = self._settings
+        self._stop_listening()
         if settings.tls is not None:
             self.tls = self._services.tls(settings.tls, server=True)
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self),
-                settings.host,
-                settings.port,
-                backlog=_BACKLOG,
-                start_serving=False,
-            )
+            self._listeners = await bound(settings.host, settings.port)
         except OSError as cause:
-            summary = f"cannot listen on {settings.host}:{settings.port}: {cause.strerror}"
+            reason = cause.strerror or type(cause).__name__
+            summary = f"cannot listen on {settings.host}:{settings.port}: {reason}"
             raise NotConnected(error("MLLP-LISTEN", summary, Stage.STARTING)) from cause
 
     async def run(self, accept: Accept) -> None:
         """Serve until cancelled.  Raises what ``accept`` raised, which stops the source."""
-        if self._server is None:
-            summary = "run before open"
-            raise NotConnected(error("MLLP-LISTEN", summary, Stage.STARTING))
-        loop = asyncio.get_running_loop()
+        if not self._listeners:
+            raise NotConnected(error("MLLP-LISTEN", "run before open", Stage.STARTING))
         self._accept = accept
-        self._broken = loop.create_future()
+        self._broken = asyncio.get_running_loop().create_future()
+        acceptors = [asyncio.create_task(self._take(listener)) for listener in self._listeners]
         try:
-            await self._server.start_serving()
             while True:
-                await asyncio.wait([self._broken], timeout=self._sweep())
-                if self._broken.done():
-                    self._broken.result()
+                waits = [self._broken, *acceptors]
+                done, _ = await asyncio.wait(
+                    waits, timeout=self._sweep(), return_when=asyncio.FIRST_COMPLETED
+                )
+                for ended in done:
+                    ended.result()
         finally:
+            for acceptor in acceptors:
+                acceptor.cancel()
+            await asyncio.gather(*acceptors, return_exceptions=True)
             self._broken = None
             self._stop_listening()
 
@@ -98,23 +99,10 @@ class MllpSource:
 
     # --- for connections (connection.Site) --------------------------------------------------
 
-    def admit(self, connection: Connection) -> bool:
-        if self._server is None:
-            return False
-        if len(self._connections) >= self._services.limits.connections:
-            if not self._full:  # once until there is room again: a flood must not flood the log
-                self.log.warning("mllp connection limit reached", limit=len(self._connections))
-            self._full = True
-            return False
-        self._full = False
-        self._connections.add(connection)
-        self._empty.clear()
-        return True
-
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
         task = connection.task
-        if task is not None and task.done() and not task.cancelled():
+        if not task.cancelled():
             failure = task.exception()
             if failure is not None and self._broken is not None and not self._broken.done():
                 self._broken.set_exception(failure)
@@ -156,10 +144,36 @@ class MllpSource:
                 connection.expire()
         return min(max(limit / 4, 0.02), 30.0)
 
+    async def _take(self, listener: socket.socket) -> None:
+        """Make a connection of every caller for whom there is room.
+
+        The sockets are accepted here and not by a server of the loop, so that a peer which is
+        still shaking hands counts, and one whose handshake fails can be named in the log.
+        """
+        listener.listen(_BACKLOG)
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, peername = await loop.sock_accept(listener)
+            except OSError as cause:  # too many open files: callers wait in the backlog
+                self.log.error("mllp cannot accept", reason=cause.strerror)
+                await asyncio.sleep(_BREATH)
+                continue
+            limit = self._services.limits.connections
+            if len(self._connections) >= limit:
+                if not self._full:  # said once until there is room: a flood must not flood the log
+                    self.log.warning("mllp connection limit reached", limit=limit)
+                self._full = True
+                accepted.close()
+                continue
+            self._full = False
+            self._empty.clear()
+            self._connections.add(Connection(self, accepted, address(peername)))
+
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
         for connection in tuple(self._connections):
             connection.stop()
 
