@@ -101,7 +101,12 @@ def _codes() -> dict[str, Code]:
 
 
 def _error_codes() -> dict[str, ErrorCode]:
-    return {error.code: error for spec in _connectors().values() for error in spec.errors}
+    """Of the connectors, the formats and the engine itself."""
+    from engine.cli.engine_codes import ENGINE_CODES
+    from engine.formats import CODES
+
+    connectors = {error.code: error for spec in _connectors().values() for error in spec.errors}
+    return {**connectors, **CODES, **ENGINE_CODES}
 
 
 def _functions() -> dict[str, Function]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.engine_codes import ENGINE_CODES
 from engine.cli.map import pretty
 from engine.contract import Payload
 from tests.unit.cli.conftest import Carebus
@@ -408,6 +410,8 @@ def test_a_wrong_create_is_told(carebus: Carebus, what: str) -> None:
         ("date", "→"),
         ("C204", "error[C204]"),
         ("p024", "error[P024]"),
+        ("STORE-LOCKED", "another engine"),
+        ("JSON-DEPTH", "nested too deeply"),
     ],
 )
 def test_anything_is_described(carebus: Carebus, what: str, said: str) -> None:
@@ -423,6 +427,16 @@ def test_a_connectors_code_is_described_and_a_near_name_offered(carebus: Carebus
     wrong = carebus("describe", "mlp")
     assert wrong.exit_code == 2
     assert "did you mean mllp" in wrong.stderr
+
+
+def test_every_code_the_engine_can_give_is_described() -> None:
+    """Codes stand in the source as texts; each has an entry, and each entry is still in use."""
+    root = Path(__file__).parents[3] / "engine"
+    found: set[str] = set()
+    for room in ("flow", "store", "broker", "security"):
+        for path in (root / room).rglob("*.py"):
+            found |= set(re.findall(r'"((?:FLOW|STORE|BROKER|TLS)-[A-Z-]+)"', path.read_text()))
+    assert found == set(ENGINE_CODES)
 
 
 def test_schemas_are_printed_and_written(carebus: Carebus, tmp_path: Path) -> None:

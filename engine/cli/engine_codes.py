@@ -1,0 +1,193 @@
+"""What the codes of the flow, the store, the broker and TLS mean, for ``carebus describe``.
+
+These errors happen while the engine runs; the message's history or the log shows them with a place
+of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from engine.contract import ErrorCode
+
+_ROWS: Final = (
+    ErrorCode(
+        "FLOW-BACKLOG",
+        "too many deliveries are waiting",
+        "Inbound channels answer 'not now', and their senders send again, until destinations have"
+        " caught up: see which one is down or slow with carebus status.",
+    ),
+    ErrorCode(
+        "FLOW-DEFECT",
+        "something in the engine or in a plug-in went wrong in a way it should not",
+        "The log entry says where it came from; report it.  The message is kept.",
+    ),
+    ErrorCode(
+        "FLOW-DISK",
+        "the disk of the message store is nearly full",
+        "Inbound channels answer 'not now' so that nothing accepted is lost: free space, or shorten"
+        " keep: in the channels.",
+    ),
+    ErrorCode(
+        "FLOW-HELD",
+        "a delivery is held since its outcome is unknown",
+        "Ask the receiving system whether it has the message, then carebus replay or cancel.",
+    ),
+    ErrorCode(
+        "FLOW-INTERRUPTED",
+        "the engine was stopped during this send",
+        "The receiving system may have the message: look there before you replay it.",
+    ),
+    ErrorCode(
+        "FLOW-NOT-DELIVERED",
+        "not every target had said yes when the sender's time was over",
+        "The message is stored and will be delivered.  The sender may send it again; a duplicates:"
+        " rule of the channel recognises that.",
+    ),
+    ErrorCode(
+        "FLOW-OPEN-TIMEOUT",
+        "opening a channel took too long",
+        "Check the address, and that no firewall drops the connection silently: carebus check.",
+    ),
+    ErrorCode(
+        "FLOW-SENDING",
+        "this delivery is being sent at this moment",
+        "Look at its state again in a moment; then it can be cancelled or replayed, or it is sent.",
+    ),
+    ErrorCode(
+        "FLOW-STOPPED",
+        "a delivery was stopped before every target had said yes",
+        "The engine drains or the channel was changed; the delivery goes on after the start.",
+    ),
+    ErrorCode(
+        "FLOW-UNBOUND",
+        "the route, target or channel of a delivery is no longer configured",
+        "Configure it again and replay, or cancel the delivery.",
+    ),
+    ErrorCode(
+        "STORE-BUSY",
+        "another program holds the database",
+        "Close the program that has the database open for writing; read it with a copy instead.",
+    ),
+    ErrorCode(
+        "STORE-CLOSED",
+        "the message store is not open",
+        "The engine starts or stops; try again when /ready says yes.",
+    ),
+    ErrorCode(
+        "STORE-CONSTRAINT",
+        "the database refused a row",
+        "This is a defect, or the database was changed by hand: report it.",
+    ),
+    ErrorCode(
+        "STORE-CRASH",
+        "the engine ended during this send",
+        "Ask the receiving system whether it has the message, then carebus replay or cancel.",
+    ),
+    ErrorCode(
+        "STORE-DAMAGED",
+        "the database file is damaged",
+        "Stop the engine, keep a copy of the data directory, restore the last backup.",
+    ),
+    ErrorCode(
+        "STORE-FULL",
+        "nothing can be written: the disk is full or read-only",
+        "Nothing was acknowledged that is not stored.  Free space on the disk of --data.",
+    ),
+    ErrorCode(
+        "STORE-IO",
+        "the disk or the database failed",
+        "Look at the machine's own log; a disk that fails here loses data soon.",
+    ),
+    ErrorCode(
+        "STORE-LOCKED",
+        "another engine is running on this data directory",
+        "Two engines on one store would deliver everything twice: stop the other, or give this one"
+        " its own directory with --data.",
+    ),
+    ErrorCode(
+        "STORE-NEWER",
+        "the database was written by a newer engine",
+        "Start that engine again, or restore the backup made before the update.",
+    ),
+    ErrorCode(
+        "STORE-PURGED",
+        "the content of this message was deleted",
+        "keep: of its channel says how long content is kept; its history is kept longer.",
+    ),
+    ErrorCode(
+        "STORE-REFUSED",
+        "the database driver refused a value",
+        "This is a defect: report it with the log entry.",
+    ),
+    ErrorCode(
+        "STORE-TRANSITION",
+        "a delivery cannot go from its present state to the one asked for",
+        "A queued delivery goes out by itself, a sent one cannot be cancelled: carebus messages"
+        " show says where it is.",
+    ),
+    ErrorCode(
+        "STORE-UNKNOWN",
+        "no message or delivery has this id",
+        "It never existed here, or it was deleted after the time that keep: says.",
+    ),
+    ErrorCode(
+        "STORE-URL",
+        "CAREBUS_STORE_URL cannot be used",
+        "Unset it, or write sqlite:///PATH.",
+    ),
+    ErrorCode(
+        "BROKER-CLOSED",
+        "the broker is closed",
+        "The engine starts or stops; what waits is in the store and goes on after the start.",
+    ),
+    ErrorCode(
+        "BROKER-FULL",
+        "a queue holds as much as it may",
+        "Nothing is lost: the rest waits in the store and follows.",
+    ),
+    ErrorCode(
+        "BROKER-LEASE-LOST",
+        "an envelope was settled twice or too late",
+        "This is a defect, except after a broker's restart; the delivery comes again.",
+    ),
+    ErrorCode(
+        "BROKER-UNROUTABLE",
+        "an envelope was published to a queue that does not exist",
+        "This is a defect: report it.  The delivery is in the store.",
+    ),
+    ErrorCode(
+        "TLS-CERTIFICATE",
+        "a certificate cannot be read, or is not in force",
+        "The file must be PEM (BEGIN CERTIFICATE); convert DER with openssl.",
+    ),
+    ErrorCode(
+        "TLS-FILE",
+        "a file that the TLS settings name cannot be read",
+        "Check the path, which is relative to the project, and that the engine may read it.",
+    ),
+    ErrorCode(
+        "TLS-KEY",
+        "the private key cannot be read, or does not fit the certificate",
+        "key: must be the private key for which certificate: was made.",
+    ),
+    ErrorCode(
+        "TLS-PASSWORD",
+        "the private key's password is missing or wrong",
+        "Give key_password: as ${env:…} or ${file:…}.",
+    ),
+    ErrorCode(
+        "TLS-PROFILE",
+        "there is no TLS profile of this name",
+        "Declare it under profiles: in tls.yaml.",
+    ),
+    ErrorCode(
+        "TLS-SETTINGS",
+        "the TLS settings do not fit together",
+        "carebus schema tls says what there is; a listener needs a certificate and a key.",
+    ),
+)
+
+ENGINE_CODES: Final[Mapping[str, ErrorCode]] = MappingProxyType({row.code: row for row in _ROWS})
