@@ -27,7 +27,8 @@ class Guard:
         self._token = f"Bearer {token}".encode()
         self._names = {"localhost", listen.host.lower()}
         if not listen.loopback:
-            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+            # Not the full name: asking for it may wait for a name server.
+            self._names.add(socket.gethostname().lower())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

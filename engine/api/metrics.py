@@ -144,6 +144,11 @@ class _EngineCollector(Collector):
 
 
 def _health(channels: Iterable[ChannelStatus]) -> Iterable[Metric]:
+    alert = GaugeMetricFamily(
+        "carebus_channel_alert",
+        "1 for each alert of the channel's file that holds now.",
+        labels=("channel", "alert"),
+    )
     state = GaugeMetricFamily(
         "carebus_channel_state",
         "1 for the state the channel is in, 0 for the others.",

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import logging
+import socket
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +17,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import structlog
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from engine.api import replays
 from engine.api.access import TOKEN_FILE, URL_FILE, Access, announced, new_token, read_access
 from engine.api.client import ControlClient, Refusal, Unreachable
 from engine.api.engine import Reloaded
+from engine.api.guard import Guard
 from engine.api.server import serve
 from engine.contract import ConfigError, State
 from engine.flow.status import ChannelState
@@ -114,6 +118,36 @@ def test_addresses_and_localhost_are_answered(
     running: Running, engine: ScriptedEngine, host: str
 ) -> None:
     assert ask(running, "/api/v1/status", headers={"Host": host}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("listen", "host", "answered"),
+    [
+        ("0.0.0.0", socket.gethostname(), True),
+        ("0.0.0.0", "evil.example", False),
+        ("engine.hospital.example", "engine.hospital.example:8600", True),
+        ("127.0.0.1", "engine.hospital.example", False),
+    ],
+)
+async def test_its_own_name_is_answered_where_it_listens_for_others(
+    listen: str, host: str, answered: bool
+) -> None:
+    statuses: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(status_code=200)(scope, receive, send)
+
+    async def send(message: Message) -> None:
+        if "status" in message:
+            statuses.append(message["status"])
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    guard = Guard(app, token="t", listen=Listen(listen, 8600))
+    scope = {"type": "http", "path": "/live", "headers": [(b"host", host.encode())]}
+    await guard(scope, receive, send)
+    assert statuses == [200 if answered else 421]
 
 
 def test_no_page_of_another_origin_is_allowed(running: Running, engine: ScriptedEngine) -> None:
