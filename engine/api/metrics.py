@@ -167,4 +167,6 @@ def _health(channels: Iterable[ChannelStatus]) -> Iterable[Metric]:
         if channel.last_error is not None:
             code = channel.last_error.code
             error.add_metric((channel.name, code if _CODE.fullmatch(code) else "other"), 1.0)
-    yield from (state, error)
+        for held in channel.alerts:
+            alert.add_metric((channel.name, held.value), 1.0)
+    yield from (state, error, alert)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from engine.contract import ErrorInfo
 
@@ -15,11 +16,17 @@ RATE_SECONDS = 10
 
 @dataclass(slots=True)
 class Rate:
-    """Events a second over the last `RATE_SECONDS`, from the total sampled once a second."""
+    """Events a second over the last `RATE_SECONDS`, from the total sampled once a second.
 
-    _samples: deque[int] = field(default_factory=lambda: deque(maxlen=RATE_SECONDS + 1))
+    ``active_at`` is when the total last grew, to the second; at first, when this began.
+    """
 
-    def sample(self, total: int) -> None:
+    active_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _samples: deque[int] = field(default_factory=lambda: deque([0], maxlen=RATE_SECONDS + 1))
+
+    def sample(self, total: int, now: datetime) -> None:
+        if total != self._samples[-1]:
+            self.active_at = now
         self._samples.append(total)
 
     @property

@@ -28,6 +28,7 @@ from engine.contract import (
     State,
     Stored,
 )
+from engine.flow.alerts import Alert
 from engine.flow.awaited import Awaited
 from engine.flow.cache import MessageCache
 from engine.flow.counts import InboundCounts, OutboundCounts
@@ -83,6 +84,7 @@ class Engine:
         self._running: dict[str, _Running] = {}
         self._counts: dict[str, InboundCounts | OutboundCounts] = {}
         self._stopped: set[str] = set()  # by a person
+        self._alerts: set[tuple[str, Alert]] = set()
         self._stop = asyncio.Event()
         self._fast = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -185,6 +187,7 @@ class Engine:
             inbound=self._inbound,
             outbound=self._outbound,
             backlog=self._housekeeping.backlog,
+            now=datetime.now(UTC),
         )
 
     # --- what a person does to a delivery -----------------------------------------------------
@@ -336,10 +339,18 @@ class Engine:
         return self._bound.get((route, target, source))
 
     def _sample(self) -> None:
+        """Once a second: rates, and alerts that begin or end."""
+        now = datetime.now(UTC)
         for inbound in self._inbound.values():
-            inbound.counts.rate.sample(inbound.counts.received)
+            inbound.counts.rate.sample(inbound.counts.received, now)
         for outbound in self._outbound.values():
-            outbound.counts.rate.sample(outbound.counts.sent)
+            outbound.counts.rate.sample(outbound.counts.sent, now)
+        alerts = {(each.name, alert) for each in self.status().channels for alert in each.alerts}
+        for channel, alert in sorted(alerts - self._alerts):
+            self._log.warning("alert", channel=channel, alert=alert.value)
+        for channel, alert in sorted(self._alerts - alerts):
+            self._log.warning("alert over", channel=channel, alert=alert.value)
+        self._alerts = alerts
 
 
 def _is_inbound(channel: _AnyChannel) -> bool:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 from engine.contract import ErrorInfo
+from engine.flow.alerts import Alert
 
 
 class ChannelState(StrEnum):
@@ -60,6 +61,7 @@ class ChannelStatus:
     oldest_waiting: datetime | None = None  # acceptance time of the first waiting delivery
     last_error: ErrorInfo | None = None
     blocked: bool = False  # a strict or keyed queue waits behind a delivery that is held
+    alerts: tuple[Alert, ...] = ()  # of the channel file's alerts:, those that hold now
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from engine.config.model import Channel, Configuration
 from engine.contract import Backlog, ErrorInfo, State
+from engine.flow.alerts import Alert, holding
 from engine.flow.inbound import InboundChannel
 from engine.flow.outbound import OutboundChannel
 from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
@@ -19,21 +20,22 @@ def survey(
     inbound: Mapping[str, InboundChannel],
     outbound: Mapping[str, OutboundChannel],
     backlog: Sequence[Backlog],
+    now: datetime,
 ) -> EngineStatus:
     """Every configured channel in the order of its file's name, also those that are stopped."""
     waiting = {(str(row.channel), row.state): row for row in backlog}
     channels = []
     for name, channel in sorted(configuration.channels.items()):
         if name in inbound:
-            channels.append(_inbound(channel, inbound[name]))
+            channels.append(_inbound(channel, inbound[name], now))
         else:
             rows = {state: waiting.get((name, state)) for state in State}
-            channels.append(_outbound(channel, outbound.get(name), rows, started_at))
+            channels.append(_outbound(channel, outbound.get(name), rows, started_at, now))
     ready = bool(channels) and all(each.state is ChannelState.RUNNING for each in channels)
     return EngineStatus(started_at, configuration.version, ready, tuple(channels))
 
 
-def _inbound(channel: Channel, running: InboundChannel) -> ChannelStatus:
+def _inbound(channel: Channel, running: InboundChannel, now: datetime) -> ChannelStatus:
     counts, health = running.counts, running.health
     return ChannelStatus(
         channel.name,
@@ -51,6 +53,7 @@ def _inbound(channel: Channel, running: InboundChannel) -> ChannelStatus:
         filtered=counts.filtered,
         rate_in=counts.rate.per_second,
         last_error=health.last_error or counts.last_error,
+        alerts=_alerts(channel, 0, None, counts.rate.active_at, now),
     )
 
 
@@ -59,16 +62,18 @@ def _outbound(
     running: OutboundChannel | None,
     rows: Mapping[State, Backlog | None],
     started_at: datetime,
+    now: datetime,
 ) -> ChannelStatus:
     def count(state: State) -> int:
         row = rows[state]
         return 0 if row is None else row.count
 
-    oldest = [
-        row.oldest
+    unfinished = [
+        row
         for state in (State.QUEUED, State.RETRYING, State.UNCERTAIN)
-        if (row := rows[state]) is not None and row.oldest is not None
+        if (row := rows[state]) is not None
     ]
+    oldest = min((row.oldest for row in unfinished if row.oldest is not None), default=None)
     health = None if running is None else running.health
     counts = None if running is None else running.counts
     return ChannelStatus(
@@ -85,10 +90,26 @@ def _outbound(
         uncertain=count(State.UNCERTAIN),
         dead=count(State.DEAD),
         rate_out=0.0 if counts is None else counts.rate.per_second,
-        oldest_waiting=min(oldest, default=None),
+        oldest_waiting=oldest,
         last_error=_latest(running),
         blocked=running is not None and running.blocked,
+        alerts=_alerts(
+            channel,
+            sum(row.count for row in unfinished),
+            oldest,
+            started_at if counts is None else counts.rate.active_at,
+            now,
+        ),
     )
+
+
+def _alerts(
+    channel: Channel, unfinished: int, oldest: datetime | None, active_at: datetime, now: datetime
+) -> tuple[Alert, ...]:
+    held = holding(
+        channel.alerts, unfinished=unfinished, oldest=oldest, active_at=active_at, now=now
+    )
+    return tuple(sorted(held))
 
 
 def _latest(running: OutboundChannel | None) -> ErrorInfo | None:

@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.config.model import Configuration, Ordering, Route
+from engine.config.model import Alerts, Configuration, Ordering, Route
 from engine.contract import ErrorInfo, Outcome, RetryableError, Stage, State, StoreUnavailable
 from engine.flow import outbox
+from engine.flow.alerts import Alert
 from engine.flow.status import ChannelState
 from tests.unit.flow.hospital import (
     FAST,
@@ -154,6 +155,17 @@ async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> N
         assert not h.peer.seen
         await h.engine.start_channel("out")
         await h.until_state(receipt.message_id, State.SENT)
+
+
+async def test_alerts_begin_and_end(tmp_path: Path) -> None:
+    alerts = Alerts(queue_over=1)
+    async with hospital(tmp_path, lambda s, p: plain(s, p, alerts=alerts)) as h:
+        h.peer.gate.clear()
+        for n in range(3):
+            await h.push(f"k {n}")
+        await h.until(lambda: h.engine.status().channels[1].alerts == (Alert.QUEUE_OVER,))
+        h.peer.gate.set()
+        await h.until(lambda: not h.engine.status().channels[1].alerts)
 
 
 async def test_a_store_that_cannot_write_is_said_and_survived(
