@@ -101,8 +101,9 @@ async def run(folder: Path, messages: int) -> None:
     count = min(20_000, messages)
     for turn in range(ROUNDS + 1):  # the first, in which statements are prepared, does not count
         start = messages + turn * count
-        rates["empty"].append(await accept_rate(other, start, count))
-        rates["full"].append(await accept_rate(store, start, count))
+        pair = [("empty", other), ("full", store)]
+        for name, one in pair if turn % 2 else reversed(pair):
+            rates[name].append(await accept_rate(one, start, count))
     of_empty, of_full = median(rates["empty"][1:]), median(rates["full"][1:])
     print(f"accepted per second, 32 waiters, median of {ROUNDS} turns of {count:,}:")
     print(f"  empty {of_empty:,.0f}, full {of_full:,.0f} ({of_full / of_empty - 1:+.1%})")
