@@ -34,7 +34,7 @@ check: setup-test
 
 # Everything: also conformance, integration with real peers, the corpora, faults.
 test: check
-	.venv/bin/carebus lint
+	.venv/bin/carebus lint . README.md docs/*.md
 	.venv/bin/carebus test
 	.venv/bin/pytest -q tests
 
