@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).parents[1]
+LEAN: Final = {"adt-to-fhir": "mapping-adt", "oru-to-fhir": "mapping-oru"}
 
 _SOURCE = """\
 system: LOAD
@@ -62,15 +63,31 @@ class LoadProject:
 
 
 def write_project(
-    root: Path, *, intake: int, sink: int, lanes: int = 8, duplicates: bool = False
+    root: Path,
+    *,
+    intake: int,
+    sink: int,
+    lanes: int = 8,
+    duplicates: bool = False,
+    lean: bool = False,
 ) -> LoadProject:
     """Write routes, channels and mappings under ``root``.  ``duplicates``: the source channel
-    recognises a message that is sent again."""
+    recognises a message that is sent again.  ``lean``: mappings of a few resources instead of the
+    shipped ones, which follow the whole implementation guide."""
     channels = root / "channels"
     channels.mkdir(parents=True)
     extra = _DUPLICATES if duplicates else ""
     (channels / "load-in.yaml").write_text(_SOURCE.format(port=intake, extra=extra), "utf-8")
     (channels / "sink-fhir.yaml").write_text(_SINK.format(port=sink, lanes=lanes), "utf-8")
-    (root / "routes.yaml").write_text(_ROUTES, "utf-8")
-    shutil.copytree(REPOSITORY / "mappings", root / "mappings")
+    if lean:
+        (root / "mappings").mkdir()
+        for name in LEAN.values():
+            shutil.copy(REPOSITORY / "bench" / f"{name}.yaml", root / "mappings")
+        routes = _ROUTES
+        for shipped, name in LEAN.items():
+            routes = routes.replace(shipped, name)
+    else:
+        shutil.copytree(REPOSITORY / "mappings", root / "mappings")
+        routes = _ROUTES
+    (root / "routes.yaml").write_text(routes, "utf-8")
     return LoadProject(root, intake, sink)

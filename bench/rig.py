@@ -138,10 +138,11 @@ class Rig:
         return sum(channel.waiting + channel.retrying for channel in status.channels)
 
     async def drained(self, expected: int, within: timedelta) -> None:
-        """Return when the sink has ``expected`` messages.  Raises TimeoutError."""
+        """Return when the sink has ``expected`` different messages.  Raises TimeoutError."""
         async with asyncio.timeout(within.total_seconds()):
             while True:
-                if await self.sink.taken() >= expected:
+                stats = await self.sink.command("stats")
+                if stats["taken"] - stats["repeated"] >= expected:
                     return
                 await asyncio.sleep(0.05)
 
@@ -176,10 +177,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path, *, sink_up: bool = True, lanes: int = 8) -> AsyncIterator[Rig]:
-    """A fresh project in ``folder``, its engine ready, its sink up or not; all ended on leaving."""
+async def rig(
+    folder: Path, *, sink_up: bool = True, lanes: int = 8, lean: bool = False
+) -> AsyncIterator[Rig]:
+    """A fresh project in ``folder``, its engine ready, its sink up or not; all ended on leaving.
+    ``lean``: see `write_project`."""
     intake, port = free_ports(2)
-    project = write_project(folder, intake=intake, sink=port, lanes=lanes)
+    project = write_project(folder, intake=intake, sink=port, lanes=lanes, lean=lean)
     async with (
         SinkProcess("http") as sink,
         EngineChild(folder, project.data, log=folder / "engine.log") as engine,

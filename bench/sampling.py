@@ -59,7 +59,7 @@ def attribute(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
 async def profile(folder: Path) -> Section:
     """A load of ten seconds, sampled."""
     samples = folder / "stacks"
-    async with rig(folder / "profile") as one:
+    async with rig(folder / "profile", lean=True) as one:
         load = asyncio.create_task(one.load(seconds=_SECONDS + 3, patients=1024))
         await asyncio.sleep(2)
         spy = await asyncio.create_subprocess_exec(

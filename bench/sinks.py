@@ -7,7 +7,7 @@ input, and answers each with one JSON line:
 * ``mode ok|503|400|silent``: how to answer from now on
 * ``slow SECONDS``: wait before each answer
 * ``stats``: what was taken so far (times are of the machine's monotonic clock)
-* ``record FILE``: write the numbers taken, in order, 8 bytes each;  ``forget``: begin anew
+* ``record FILE``: write the numbers taken, in order, 8 bytes each
 * ``quit``
 
 In a test's own event loop, `HttpSink` and `MllpSink` are used directly.
@@ -46,6 +46,7 @@ class Sink:
         self.mode = "ok"
         self.delay = 0.0
         self.numbers = array("q")  # of every message taken, in the order of arrival
+        self.repeated = 0  # arrivals beyond the first of a message
         self.refused = 0
         self.bytes = 0
         self.first_at = 0.0
@@ -53,11 +54,12 @@ class Sink:
         self.connections: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
         self._empty: asyncio.Future[None] | None = None
+        self._seen: set[int] = set()
 
     def take(self, body: bytes) -> bool:
         """Remember one message; False when the sink refuses or swallows messages now."""
         if self.mode == "silent":
-            self.numbers.append(number_in(body))  # the peer has it, and never says so
+            self._remember(body)  # the peer has it, and never says so
             return False
         if self.mode != "ok":
             self.refused += 1
@@ -65,9 +67,16 @@ class Sink:
         self.last_at = time.perf_counter()
         if not self.numbers:
             self.first_at = self.last_at
-        self.numbers.append(number_in(body))
+        self._remember(body)
         self.bytes += len(body)
         return True
+
+    def _remember(self, body: bytes) -> None:
+        number = number_in(body)
+        if number in self._seen:
+            self.repeated += 1
+        self._seen.add(number)
+        self.numbers.append(number)
 
     def protocol(self) -> asyncio.Protocol:
         raise NotImplementedError
@@ -99,6 +108,7 @@ class Sink:
     def stats(self) -> dict[str, float]:
         return {
             "taken": len(self.numbers),
+            "repeated": self.repeated,
             "refused": self.refused,
             "bytes": self.bytes,
             "first_at": self.first_at,
@@ -201,9 +211,6 @@ async def obey(sink: Sink, line: str) -> dict[str, Any]:
         case ["record", file]:
             with Path(file).open("wb") as out:  # noqa: ASYNC230 - nothing else happens meanwhile
                 sink.numbers.tofile(out)
-        case ["forget"]:
-            sink.numbers = array("q")
-            sink.bytes = sink.refused = 0
         case _:
             return {"error": "unknown command"}
     return {"ok": True}
