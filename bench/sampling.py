@@ -36,14 +36,19 @@ def room_of(file: str) -> str | None:
     return "/".join(parts[:2]).removesuffix(".py")
 
 
-def attribute(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
-    """Samples by room and by function, from lines of collapsed stacks: ``outer;inner 12``."""
+def attribute(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Samples by room, by function and by thread, from lines of collapsed stacks:
+    ``thread (7): MainThread;outer (file:3);inner (file:9) 12``."""
     rooms: Counter[str] = Counter()
     functions: Counter[str] = Counter()
+    threads: Counter[str] = Counter()
     for line in stacks:
         stack, _, count = line.rstrip().rpartition(" ")
         if not count.isdigit():
             continue
+        thread = stack.partition(";")[0]
+        if thread.startswith("thread ("):
+            threads[thread.partition(": ")[2] or "without a name"] += int(count)
         for text in reversed(stack.split(";")):
             frame = _FRAME.match(text)
             room = room_of(frame["file"]) if frame else None
@@ -53,7 +58,7 @@ def attribute(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
                 break
         else:
             rooms["event loop and libraries"] += int(count)
-    return rooms, functions
+    return rooms, functions, threads
 
 
 async def profile(folder: Path) -> Section:
@@ -66,7 +71,15 @@ async def profile(folder: Path) -> Section:
             str(Path(sys.executable).with_name("py-spy")),
             "record",
             *("--pid", str(one.engine.pid), "--duration", str(_SECONDS), "--rate", str(_RATE)),
-            *("--format", "raw", "--output", str(samples), "--full-filenames", "--nonblocking"),
+            *(
+                "--format",
+                "raw",
+                "--output",
+                str(samples),
+                "--full-filenames",
+                "--nonblocking",
+                "--threads",
+            ),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -75,9 +88,13 @@ async def profile(folder: Path) -> Section:
     if spy.returncode != 0:
         return Section("profile", "Where the time goes", text=said.decode(errors="replace"))
     with samples.open(encoding="utf-8") as lines:
-        rooms, functions = attribute(lines)
+        rooms, functions, threads = attribute(lines)
     total = sum(rooms.values())
     figures = [plain(room, f"{count / total:.1%}") for room, count in rooms.most_common()]
+    figures += [
+        plain(f"thread {name}", f"{count / (_SECONDS * _RATE):.0%} of the time busy")
+        for name, count in threads.most_common(3)
+    ]
     text = "\n".join(
         f"{count / total:6.1%}  {name}" for name, count in functions.most_common(_SHOWN)
     )

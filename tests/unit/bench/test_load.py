@@ -90,9 +90,9 @@ def test_samples_go_to_the_innermost_room_of_ours() -> None:
     ours = REPOSITORY / "engine" / "mapping" / "closures.py"
     outer = REPOSITORY / "engine" / "flow" / "dispatch.py"
     library = REPOSITORY / ".venv" / "lib" / "x.py"
-    rooms, functions = attribute(
+    rooms, functions, threads = attribute(
         [
-            f"run ({outer}:3);apply ({ours}:9);dumps ({library}:1) 30\n",
+            f"thread (7): MainThread;run ({outer}:3);apply ({ours}:9);dumps ({library}:1) 30\n",
             f"run ({outer}:4) 10\n",
             f"main ({library}:1) 5",
             "",
@@ -100,6 +100,7 @@ def test_samples_go_to_the_innermost_room_of_ours() -> None:
     )
     assert rooms == {"engine/mapping": 30, "engine/flow": 10, "event loop and libraries": 5}
     assert functions["engine/mapping: apply"] == 30
+    assert threads == {"MainThread": 30}
 
 
 def test_figures_say_whether_a_goal_was_met() -> None:
