@@ -18,9 +18,9 @@ from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.elements import Component, Group, Repetition, groups, whole_text
 from engine.mapping.failures import FunctionError, failed
 from engine.mapping.functions.lists import flat
-from engine.mapping.functions.text import bounded, texts_of
+from engine.mapping.functions.text import texts_of
 from engine.mapping.grammar import parse_expression
-from engine.mapping.runstate import DOCUMENT, SOURCES, STEPS, UNMAPPED, Code, Run
+from engine.mapping.runstate import DOCUMENT, MAX_TEXT, SOURCES, STEPS, UNMAPPED, Code, Run
 from engine.mapping.scope import Binding, Scope
 from engine.mapping.tracing import Traced
 from engine.mapping.values import leaf, text_of
@@ -421,6 +421,33 @@ def _list(compiler: ExpressionCompiler, call: Call) -> Compiled:
     parts = [compiler.value(argument) for argument in call.arguments]
     codes, where = tuple(part.code for part in parts), str(compiler.place(call))
 
+    def several(values: list[Any]) -> Any:
+        try:
+            return flat(values) or None
+        except FunctionError as error:
+            raise failed("R301", where, f"list() failed: {error}") from None
+
+    if len(codes) == 1:
+        only = codes[0]
+
+        def list_of_one(run: Run) -> Any:
+            value = only(run)
+            if value.__class__ is str:
+                return [value]
+            return several([value])
+
+        return Compiled(list_of_one)
+    if len(codes) == 2:
+        one, other = codes
+
+        def list_of_two(run: Run) -> Any:
+            first, second = one(run), other(run)
+            if first.__class__ is str and second.__class__ is str:
+                return [first, second]
+            return several([first, second])
+
+        return Compiled(list_of_two)
+
     def list_of(run: Run) -> Any:
         found = []
         nested = False
@@ -430,12 +457,7 @@ def _list(compiler: ExpressionCompiler, call: Call) -> Compiled:
                 found.append(value)
                 if value.__class__ is list:
                     nested = True
-        if nested:
-            try:
-                found = flat(found)
-            except FunctionError as error:
-                raise failed("R301", where, f"list() failed: {error}") from None
-        return found or None
+        return several(found) if nested else found or None
 
     return Compiled(list_of)
 
@@ -450,13 +472,19 @@ def _concat(compiler: ExpressionCompiler, call: Call) -> Compiled:
         pieces = template.copy()
         for place, code in computed:
             value = code(run)
-            pieces[place] = "" if value is None else value
+            if value is not None:
+                pieces[place] = value
         try:
-            try:
-                text = "".join(pieces)
-            except TypeError:  # something is no text yet
-                text = "".join(texts_of([code(run) for code in codes]))
-            return bounded(text)
+            text = "".join(pieces)
+        except TypeError:  # something is no text yet
+            text = spelled([code(run) for code in codes])
+        if len(text) > MAX_TEXT:
+            raise failed("R301", where, "concat() failed: the text would be too long")
+        return text or None
+
+    def spelled(values: list[Any]) -> str:
+        try:
+            return "".join(texts_of(values))
         except FunctionError as error:
             raise failed("R301", where, f"concat() failed: {error}") from None
 

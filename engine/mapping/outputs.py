@@ -18,6 +18,7 @@ from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.failures import failed
 from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.looks import looks_like_expression
+from engine.mapping.objects import list_of_one, object_code
 from engine.mapping.paths_tree import copied
 from engine.mapping.runstate import NOTHING, SOURCES, STEPS, UNREAD, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
@@ -130,6 +131,8 @@ class OutputCompiler:
         for number, item in enumerate(node.items, start=1):
             found = self.compile(item, scope, f"{path}[{number}]", inside=inside)
             parts.append((found.code, not isinstance(item, Sequence)))
+        if len(parts) == 1 and _gives_object(node.items[0]):
+            return Compiled(list_of_one(parts[0][0]))
         if len(parts) == 1 and parts[0][1]:
             only = parts[0][0]
 
@@ -338,7 +341,7 @@ class OutputCompiler:
             elif not below.constant or below.value is not None:
                 constants[name] = None  # keeps the place of the key
                 computed.append((name, below.code))
-        return Compiled(_object(constants, tuple(computed), tuple(merged), self.drops_null))
+        return Compiled(object_code(constants, tuple(computed), tuple(merged), self.drops_null))
 
     def key(self, key: Scalar, inside: bool) -> tuple[Any, bool]:
         """The output's key, and whether what is below it is inside a segment."""
@@ -375,6 +378,8 @@ class OutputCompiler:
 
     def case(self, key: Scalar, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
         subject, of = node.get("$case"), node.get("$of")
+        if of is None:
+            return constant(None)
         if not isinstance(subject, Scalar) or not isinstance(of, Mapping):
             self.unit.diagnostics.at(
                 "M502", key, "'$case' is an expression, '$of' a mapping of its values"
@@ -515,6 +520,13 @@ def _copying(code: Code) -> Compiled:
     return Compiled(copying)
 
 
+def _gives_object(node: Node) -> bool:
+    """Whether this can only be an object or nothing: no loop, and no directive for its content."""
+    return isinstance(node, Mapping) and not any(
+        key.text == "$for" or key.text in _SPREADS for key, _ in node.entries
+    )
+
+
 def _is_group(tree: Expr) -> bool:
     if isinstance(tree, Path):
         plain = not any(isinstance(step, Name | Number) for step in tree.steps)
@@ -526,65 +538,6 @@ def _walks(tree: Path) -> bool:
     return any(isinstance(step, Every) for step in tree.steps) or not isinstance(
         tree.steps[-1], Name | Number
     )
-
-
-def _object(
-    template: dict[Any, Any],
-    computed: tuple[tuple[Any, Code], ...],
-    merged: tuple[tuple[Code, str], ...],
-    drops_null: bool,
-) -> Code:
-    """``template`` holds the literals, and None where a key is computed."""
-    if not computed and not merged:
-        return lambda run: template.copy() or None
-    unwanted = NULL if drops_null else None
-    literals = {key: value for key, value in template.items() if value is not None}
-    in_order = list(template)[: len(literals)] == list(literals)
-
-    if in_order and len(computed) == 1 and not literals:
-        only, make = computed[0]
-
-        def object(run: Run) -> Any:
-            value = make(run)
-            return None if value is None or value is unwanted else {only: value}
-
-    elif in_order:
-
-        def object(run: Run) -> Any:
-            out = literals.copy()
-            for key, code in computed:
-                value = code(run)
-                if value is not None and value is not unwanted:
-                    out[key] = value
-            return out or None
-
-    else:
-
-        def object(run: Run) -> Any:
-            out = template.copy()
-            for key, code in computed:
-                value = code(run)
-                if value is None or value is unwanted:
-                    del out[key]
-                else:
-                    out[key] = value
-            return out
-
-    if not merged:
-        return object
-
-    def merging(run: Run) -> Any:
-        out = object(run) or {}
-        for code, where in merged:
-            value = code(run)
-            if value.__class__ is dict:
-                for key in value:
-                    out.setdefault(key, value[key])  # what is written beside it wins
-            elif value is not None:
-                raise failed("R306", where, "an object is wanted beside other keys")
-        return out or None
-
-    return merging
 
 
 def _enter(run: Run, item: Any, hoisted: tuple[tuple[str, int], ...]) -> None:

@@ -153,7 +153,9 @@ def variable_part_text(cell: int, number: int, part: int, slow: Callable[[Run, A
                 return None
             text = node[before]
             if run[SUBCOMPONENT] not in text:
-                return decode(run, text) if text and part == 1 else None
+                if part > 1:
+                    return None
+                return text if text.isalnum() else decode(run, text)
             parts = text.split(run[SUBCOMPONENT], part)
             return decode(run, parts[last]) if last < len(parts) else None
         if kind is Segment:
@@ -164,7 +166,14 @@ def variable_part_text(cell: int, number: int, part: int, slow: Callable[[Run, A
             if run[REPETITION] in text:
                 text = text.partition(run[REPETITION])[0]
             parts = text.split(run[COMPONENT], part)
-            return component_leaf(run, parts[last]) if last < len(parts) else None
+            if last >= len(parts):
+                return None
+            text = parts[last]
+            if text.isalnum() or (
+                "#" < text < "\x7f" and run[SUBCOMPONENT] not in text and run[ESCAPE] not in text
+            ):
+                return text
+            return component_leaf(run, text) if text else None
         return None if node is None else slow(run, node)
 
     return code

@@ -107,8 +107,7 @@ def read_table(name: str, node: Node, diagnostics: Diagnostics, key: Scalar) -> 
     given = node.get("rows")
     if not isinstance(given, Mapping):
         diagnostics.at("M204", given or key, "a table has rows", help="rows: {F: female, …}")
-        return None
-    for code, value in given.entries:
+    for code, value in given.entries if isinstance(given, Mapping) else ():
         row = _row(value, diagnostics)
         if row is not None:
             rows[code.text] = row

@@ -34,8 +34,7 @@ def urn_uuid(*keys: Any | None) -> str | None:
 
     Nothing when all keys after the first are missing: a resource type alone identifies nothing.
     """
-    found = uuid5_of(keys)
-    return None if found is None else "urn:uuid:" + found
+    return _uuid(keys, "urn:uuid:")
 
 
 @function(
@@ -48,11 +47,11 @@ def urn_uuid(*keys: Any | None) -> str | None:
 )
 def uuid5(*keys: Any | None) -> str | None:
     """The uuid of `urn_uuid`, without ``urn:uuid:``."""
-    return uuid5_of(keys)
+    return _uuid(keys, "")
 
 
-def uuid5_of(keys: tuple[Any, ...]) -> str | None:
-    """A version 5 UUID of the keys; each is ended so that ('a', 'b') and ('ab') differ."""
+def _uuid(keys: tuple[Any, ...], prefix: str) -> str | None:
+    """A version 5 UUID of the keys, which are kept apart: ('a', 'b') and ('ab') differ."""
     try:
         name = "\x1f".join(
             [key if key.__class__ is str else "" if not key else text_of(key) for key in keys]
@@ -64,7 +63,8 @@ def uuid5_of(keys: tuple[Any, ...]) -> str | None:
     digest = _START.copy()
     digest.update(name.encode("utf-8", "surrogatepass"))
     text = digest.hexdigest()
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+    variant = _VARIANT[text[16]]
+    return f"{prefix}{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 @function(
