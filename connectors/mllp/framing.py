@@ -156,11 +156,12 @@ class Deframer:
 
     def _bound(self) -> None:
         """Keep the buffer bounded: of a message above the limit only the beginning is kept."""
-        if self._head is None:
-            if len(self._buffer) <= self._limit + 1:  # 1: an FS at its end
-                return
-            self._head = bytes(self._buffer[:HEAD])
         mark = _FS if self._buffer.endswith(_FS) else b""
-        self._skipped += len(self._buffer) - len(mark)
+        size = len(self._buffer) - len(mark)
+        if self._head is None:
+            if size <= self._limit:
+                return
+            self._head = bytes(self._buffer[: min(HEAD, size)])
+        self._skipped += size
         self._buffer[:] = mark
         self._searched = 0
