@@ -103,7 +103,7 @@ async def crash_run(
     chance = random.Random(plan.seed)  # noqa: S311 - moments, not secrets
     sink = HttpSink()
     intake, port = free_ports(2)
-    project = write_project(root, intake=intake, sink=port, duplicates=True)
+    project = write_project(root, intake=intake, sink=port, duplicates=True, lean=True)
     await sink.up(port)
     witness = Witness()
     senders = [
