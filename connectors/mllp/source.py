@@ -72,19 +72,14 @@ class MllpSource:
             raise NotConnected(error("MLLP-LISTEN", "run before open", Stage.STARTING))
         self._accept = accept
         self._broken = asyncio.get_running_loop().create_future()
-        acceptors = [asyncio.create_task(self._take(listener)) for listener in self._listeners]
+        for listener in self._listeners:
+            listener.listen(_BACKLOG)
+            self._watch(listener)
         try:
-            while True:
-                waits = [self._broken, *acceptors]
-                done, _ = await asyncio.wait(
-                    waits, timeout=self._sweep(), return_when=asyncio.FIRST_COMPLETED
-                )
-                for ended in done:
-                    ended.result()
+            while not self._broken.done():
+                await asyncio.wait([self._broken], timeout=self._sweep())
+            self._broken.result()
         finally:
-            for acceptor in acceptors:
-                acceptor.cancel()
-            await asyncio.gather(*acceptors, return_exceptions=True)
             self._broken = None
             self._stop_listening()
 
@@ -144,36 +139,50 @@ class MllpSource:
                 connection.expire()
         return min(max(limit / 4, 0.02), 30.0)
 
-    async def _take(self, listener: socket.socket) -> None:
+    def _watch(self, listener: socket.socket) -> None:
+        if listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener, self._take, listener)
+
+    def _take(self, listener: socket.socket) -> None:
         """Make a connection of every caller for whom there is room.
 
-        The sockets are accepted here and not by a server of the loop, so that a peer which is
-        still shaking hands counts, and one whose handshake fails can be named in the log.
+        Sockets are accepted here and not by a server of the loop, so that a peer which is still
+        shaking hands counts, and one whose handshake fails can be named in the log.
         """
-        listener.listen(_BACKLOG)
         loop = asyncio.get_running_loop()
-        while True:
+        for _ in range(_BACKLOG):
             try:
-                accepted, peername = await loop.sock_accept(listener)
+                accepted, peername = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
             except OSError as cause:  # too many open files: callers wait in the backlog
                 self.log.error("mllp cannot accept", reason=cause.strerror)
-                await asyncio.sleep(_BREATH)
-                continue
-            limit = self._services.limits.connections
-            if len(self._connections) >= limit:
-                if not self._full:  # said once until there is room: a flood must not flood the log
-                    self.log.warning("mllp connection limit reached", limit=limit)
-                self._full = True
+                loop.remove_reader(listener)
+                loop.call_later(_BREATH, self._watch, listener)
+                return
+            if not self._room():
                 accepted.close()
                 continue
-            self._full = False
+            accepted.setblocking(False)
             self._empty.clear()
             self._connections.add(Connection(self, accepted, address(peername)))
 
+    def _room(self) -> bool:
+        """Whether one more connection is within the limit."""
+        limit = self._services.limits.connections
+        if len(self._connections) < limit:
+            self._full = False
+            return True
+        if not self._full:  # said once until there is room again: a flood must not flood the log
+            self.log.warning("mllp connection limit reached", limit=limit)
+        self._full = True
+        return False
+
     def _stop_listening(self) -> None:
-        for listener in self._listeners:
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            asyncio.get_running_loop().remove_reader(listener)
             listener.close()
-        self._listeners = []
         for connection in tuple(self._connections):
             connection.stop()
 
