@@ -23,7 +23,7 @@ setup-test: .venv/.test
 
 # A simulated hospital on a real engine: make demo FOR=30s RATE=100 ends by itself with a summary.
 demo: setup
-	@.venv/bin/python -m engine.demo $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE))
+	@.venv/bin/python -m engine.demo $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(PORTS),--any-ports)
 
 # Lint, types, unit tests: under two minutes.
 check: setup-test

@@ -10,13 +10,14 @@ import asyncio
 import signal
 import sys
 import tempfile
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from engine.demo.child import EngineEnded, free_ports
+from engine.demo.child import EngineEnded, free_ports, taken_port
 from engine.demo.hospital import Hospital, Plan, Summary
 from engine.demo.project import SHIPPED_PORTS, NoProject, Ports, copy_project, find_project
 from engine.demo.screen import LiveView, PlainView, summary_lines
@@ -59,6 +60,9 @@ def demo(
 
 def _project(shipped: Path, any_ports: bool, folder: Path) -> tuple[Path, Ports]:
     if not any_ports:
+        taken = taken_port(astuple(SHIPPED_PORTS))
+        if taken is not None:
+            raise NoProject(f"port {taken} is taken: stop what listens there, or add --any-ports")
         return shipped, SHIPPED_PORTS
     his, lis, ward, emr = free_ports(4)
     ports = Ports(his=his, lis=lis, ward=ward, emr=emr, control=0)

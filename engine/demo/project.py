@@ -29,7 +29,7 @@ _PARTS = ("routes.yaml", "channels", "mappings")
 
 
 class NoProject(Exception):
-    """The folder holds no project, or not the shipped one."""
+    """The folder holds no project, or it cannot be run here."""
 
 
 def copy_project(source: Path, target: Path, ports: Ports) -> Path:

@@ -112,7 +112,7 @@ def test_figures_say_whether_a_goal_was_met() -> None:
 async def test_the_http_sink_answers_as_it_is_told() -> None:
     sink = HttpSink()
     port = await sink.up()
-    statuses = []
+    statuses: list[int] = []
     async with aiohttp.ClientSession() as client:
         for mode in ("ok", "503", "400", "ok"):
             await obey(sink, f"mode {mode}")

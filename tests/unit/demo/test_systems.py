@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bench.sinks import MllpSink
-from engine.demo.child import free_ports
+from engine.demo.child import free_ports, taken_port
 from engine.demo.emr import Emr
 from engine.demo.sender import Outgoing, Patience, SendingSystem, answer_code
 from engine.demo.ward import Ward
@@ -53,6 +53,13 @@ async def test_the_ward_answers_every_message() -> None:
         await SendingSystem(port, outgoing(50), journal, patience=BRISK).run()
     assert journal.answered == journal.sent == arrived
     assert len(arrived) == 50
+
+
+async def test_a_port_that_somebody_listens_on_is_found() -> None:
+    free, port = free_ports(2)
+    async with Ward(port, lambda _: None):
+        assert taken_port([free, port]) == port
+    assert taken_port([free, port]) is None
 
 
 async def test_a_message_without_an_answer_is_sent_again_on_a_new_connection() -> None:
