@@ -73,7 +73,8 @@ def _mappings(
         failed += low
         for rule in tested.never_ran if low or verbose else ():
             typer.echo(f"  never ran: {rule.position} {rule.path}")
-    for name in configuration.mappings.keys() - outcome.tested.keys() if not only else ():
+    untested = sorted(configuration.mappings.keys() - outcome.tested.keys())
+    for name in untested if not only else ():
         typer.echo(f"{name}: no examples")
         failed += min_coverage > 0
     return failed

@@ -7,6 +7,7 @@ is being tried.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
 import time
@@ -101,24 +102,24 @@ async def send_all(
     turn = count()
 
     async def work() -> None:
-        while True:
+        message = next(messages, None)
+        while message is not None:
             try:
                 async with asynccontextmanager(connect)() as connection:
-                    for message in messages:
+                    usable = True
+                    while usable and message is not None:
                         if rate:
                             due = started + next(turn) / rate
                             await asyncio.sleep(max(0.0, due - time.perf_counter()))
                         answered = await _exchange(connection, message)
+                        usable = not answered.answer.startswith("no answer")
                         report(answered)
-                        if answered.answer.startswith("no answer"):
-                            break
-                    else:
-                        return
+                        message = next(messages, None)
             except (OSError, TimeoutError) as error:
-                lost = next(messages, None)
-                if lost is None:
-                    return
-                report(Answered(lost.name, f"not connected: {_reason(error)}", False, 0.0))
+                if message is not None:
+                    said = f"not connected: {_reason(error)}"
+                    report(Answered(message.name, said, False, 0.0))
+                    message = next(messages, None)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
@@ -146,6 +147,8 @@ def mllp(
             yield _Mllp(reader, writer, timeout)
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     return connect
 

@@ -68,7 +68,7 @@ def render_status(status: EngineStatus) -> Table:
             Text(held, style="yellow bold" if channel.uncertain else ""),
             Text(dead, style="red bold" if channel.dead else ""),
             f"{rate_of(channel):.1f}",
-            Text(error_of(channel), style="red" if channel.last_error else ""),
+            _trouble(channel),
         )
     return table
 
@@ -85,7 +85,7 @@ def plain_rows(status: EngineStatus) -> list[tuple[str, ...]]:
             _count(channel, "outbound", channel.sent),
             *_backlog(channel),
             f"{rate_of(channel):.1f}",
-            error_of(channel),
+            _trouble(channel).plain,
         )
         for channel in ordered(status)
     ]
@@ -124,6 +124,16 @@ def _state(channel: ChannelStatus) -> Text:
     if channel.blocked and channel.state is ChannelState.RUNNING:
         return Text(word("blocked"), style="yellow bold")
     return Text(word(channel.state.value), style=_STYLE[channel.state])
+
+
+def _trouble(channel: ChannelStatus) -> Text:
+    """The alerts that hold, then the last error."""
+    alerts = ", ".join(word(alert.value) for alert in channel.alerts)
+    text = Text(alerts, style="yellow bold")
+    if channel.last_error is not None:
+        text.append("; " if alerts else "", style="")
+        text.append(error_of(channel), style="red")
+    return text
 
 
 def _count(channel: ChannelStatus, direction: str, count: int) -> str:

@@ -49,6 +49,10 @@ _CHINESE: Final[Mapping[str, str]] = {
     "running since": "运行自",
     "configuration": "配置",
     "more with": "更多",
+    # alerts
+    "queue_over": "排队过多",
+    "oldest_over": "积压过久",
+    "idle_over": "长时间无消息",
     # states
     "starting": "启动中",
     "running": "运行",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -24,11 +25,13 @@ class Peer:
         self.received: SimpleQueue[bytes] = SimpleQueue()
         self.answer: Answer = lambda body: b"MSH|^~\\&|\rMSA|AA|%s\r" % control_id(body).encode()
         self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
         self.expected = 1  # nothing is answered before so many have come
         self.port = 0
 
     async def mllp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         try:
             while True:
                 frame = await reader.readuntil(b"\x1c\r")
@@ -39,11 +42,12 @@ class Peer:
                 if answer is None:
                     break
                 writer.write(b"\x0b" + answer + b"\x1c\r")
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass
         writer.close()
 
     async def http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         self.received.put(head + await reader.readexactly(length))
@@ -68,6 +72,15 @@ def _served(peer: Peer, handler: Serve) -> Iterator[Peer]:
         ready.set()
         await stop.wait()
         server.close()
+        # A connection that was accepted just now has a task first, and then a writer.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for writer in peer.writers:
+                writer.close()
+            await asyncio.wait(others, timeout=0.1)
+        for writer in peer.writers:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
     thread.start()
@@ -75,9 +88,6 @@ def _served(peer: Peer, handler: Serve) -> Iterator[Peer]:
     yield peer
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from engine.cli.status_table import COLUMNS, age, plain_rows, render_status
 from engine.cli.words import _CHINESE, chinese, word
 from engine.contract import ErrorInfo, Stage, State
+from engine.flow.alerts import Alert
 from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
 from tests.unit.api.scripted_engine import READY
 
@@ -75,6 +76,15 @@ def test_a_queue_that_stands_still_is_blocked() -> None:
     assert "blocked" in shown(replace(STATUS, channels=(blocked,)))
 
 
+def test_alerts_stand_before_the_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    alerted = replace(TROUBLE, alerts=(Alert.QUEUE_OVER, Alert.OLDEST_OVER))
+    status = replace(STATUS, channels=(alerted,))
+    assert plain_rows(status)[1][-1].startswith("queue_over, oldest_over; MLLP-CONNECT")
+    assert "queue_over, oldest_over; MLLP-CONNECT" in shown(status)
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert "排队过多, 积压过久; MLLP-CONNECT" in shown(status)
+
+
 def test_chinese_where_the_terminal_speaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     text = shown(STATUS)
@@ -97,7 +107,7 @@ def test_the_language_is_the_locales(environ: dict[str, str], expected: bool) ->
 
 
 def test_every_state_and_heading_has_a_chinese_word() -> None:
-    for text in (*State, *ChannelState, *COLUMNS):
+    for text in (*State, *ChannelState, *Alert, *COLUMNS):
         assert str(text) in _CHINESE
     assert word("no such word") == "no such word"
 
