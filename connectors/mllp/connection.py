@@ -11,15 +11,12 @@ import socket
 import ssl
 from collections import deque
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from connectors.mllp.errors import error
-from connectors.mllp.framing import Deframer, Frame, FramingError, Oversize
+from connectors.mllp.framing import END_WAIT, Deframer, Frame, FramingError, Oversize
 from connectors.mllp.sockets import keep_alive
 from engine.contract import Inbound, Outcome, Payload, Receipt, Stage
-
-END_WAIT: Final = 0.25
-"""Seconds of silence after an FS after which a frame is taken to lack its CR."""
 
 
 class Site(Protocol):

@@ -21,6 +21,9 @@ _SIGNS_OF_LIFE: Final = b"\r\n\x00"
 JUNK_LIMIT: Final = 4096
 """Bytes outside of frames that are tolerated between two frames; CR, LF and NUL do not count."""
 
+END_WAIT: Final = 0.25
+"""Seconds of silence after an FS after which its frame is taken to lack the CR."""
+
 HEAD: Final = 1024
 """Bytes of an oversize message that are kept, so that its sender can be answered."""
 

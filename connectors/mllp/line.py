@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from connectors.mllp.errors import error
-from connectors.mllp.framing import Deframer, FramingError, Oversize
+from connectors.mllp.framing import END_WAIT, Deframer, Frame, FramingError, Oversize
 from connectors.mllp.settings import MllpSenderSettings
 from connectors.mllp.sockets import keep_alive
 from engine.contract import NotConnected, Stage
@@ -31,6 +31,7 @@ class Line(asyncio.Protocol):
         self._gone = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
+        self._end_timer: asyncio.TimerHandle | None = None
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,19 +45,17 @@ class Line(asyncio.Protocol):
         except FramingError:
             self._spoil()
             return
-        for frame in frames:
-            if isinstance(frame, Oversize):
-                self._spoil()
-                return
-            self._replies.put_nowait(frame)
+        self._take(frames)
+        self._cancel_timer()
+        if self._deframer.at_end_mark:
+            self._end_timer = asyncio.get_running_loop().call_later(END_WAIT, self._finish)
 
     def eof_received(self) -> None:
-        for frame in self._deframer.finish():
-            if isinstance(frame, bytes):
-                self._replies.put_nowait(frame)
+        self._finish()
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_timer()
         self._end()
         self._gone.set()
 
@@ -104,6 +103,22 @@ class Line(asyncio.Protocol):
                 return
             except TimeoutError:
                 self._transport.abort()
+
+    def _take(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if isinstance(frame, Oversize):
+                self._spoil()
+                return
+            self._replies.put_nowait(frame)
+
+    def _finish(self) -> None:
+        """Silence or the end: a reply that only lacks its CR is whole."""
+        self._take(self._deframer.finish())
+
+    def _cancel_timer(self) -> None:
+        if self._end_timer is not None:
+            self._end_timer.cancel()
+            self._end_timer = None
 
     def _spoil(self) -> None:
         self._garbled = True
