@@ -36,11 +36,11 @@ class Section:
 
 
 def at_least(name: str, value: float, goal: float, unit: str) -> Figure:
-    return Figure(name, f"{value:,.0f} {unit}", f"≥ {goal:,.0f}", value >= goal)
+    return Figure(name, f"{value:,.0f} {unit}", f"≥ {goal:,g}", value >= goal)
 
 
 def at_most(name: str, value: float, goal: float, unit: str) -> Figure:
-    return Figure(name, f"{value:,.1f} {unit}", f"≤ {goal:,.0f}", value <= goal)
+    return Figure(name, f"{value:,.{1 if goal > 2 else 2}f} {unit}", f"≤ {goal:,g}", value <= goal)
 
 
 def plain(name: str, value: float | str, unit: str = "") -> Figure:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -232,7 +233,27 @@ async def crash(folder: Path, kills: int = 200) -> Section:
     )
 
 
-def printed(name: str, title: str, module: str) -> Callable[[Path], Awaitable[Section]]:
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A goal for a number that a benchmark prints: the first match of ``pattern``, a group."""
+
+    name: str
+    pattern: str
+    goal: float
+    unit: str = ""
+    at_least: bool = False
+
+    def figure(self, text: str) -> Figure:
+        match = re.search(self.pattern, text)
+        if match is None:
+            return Figure(self.name, "not found", f"{self.goal:g}", False)
+        value = float(match[1].replace(",", ""))
+        return (at_least if self.at_least else at_most)(self.name, value, self.goal, self.unit)
+
+
+def printed(
+    name: str, title: str, module: str, goals: Sequence[Goal] = ()
+) -> Callable[[Path], Awaitable[Section]]:
     """A benchmark that is a module of its own and prints its figures."""
 
     async def run(folder: Path) -> Section:
@@ -245,14 +266,24 @@ def printed(name: str, title: str, module: str) -> Callable[[Path], Awaitable[Se
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            text, _ = await process.communicate()
+            output, _ = await process.communicate()
         except asyncio.CancelledError:
             process.kill()
             await process.wait()
             raise
-        return Section(name, title, text=text.decode())
+        text = output.decode()
+        return Section(name, title, tuple(goal.figure(text) for goal in goals), text)
 
     return run
+
+
+_MAPPING = (Goal("YAML mapping against Python by hand", r"ratio\s+([\d.]+)", 1.5, "×"),)
+_VIEW = (Goal("our view against the hl7 package", r"ratio\s+([\d.]+)", 30, "×", at_least=True),)
+_MILLION = (
+    Goal("opening", r"opened with .* in ([\d,.]+) ms", 5000, "ms"),
+    Goal("search by patient", r"search by patient\s+([\d,.]+) ms", 1000, "ms"),
+    Goal("accepting, against an empty store", r"full [\d,.]+ \(([+-][\d.]+)%", -10, "%", True),
+)
 
 
 SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
@@ -263,10 +294,12 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "oru": oru,
     "shipped": shipped,
     "profile": profile,
-    "mapping": printed("mapping", "Mapping against hand-written Python", "bench.mapping"),
-    "view": printed("view", "HL7 view against the hl7 package", "bench.hl7_view"),
+    "mapping": printed("mapping", "Mapping against hand-written Python", "bench.mapping", _MAPPING),
+    "view": printed("view", "HL7 view against the hl7 package", "bench.hl7_view", _VIEW),
     "store": printed("store", "The store", "bench.store"),
-    "million": printed("million", "The store with 1,000,000 messages", "bench.store_million"),
+    "million": printed(
+        "million", "The store with 1,000,000 messages", "bench.store_million", _MILLION
+    ),
     "backlog": backlog,
     "crash": crash,
 }

@@ -15,7 +15,7 @@ from bench.project import REPOSITORY
 from bench.report import at_least, at_most, plain
 from bench.rig import SinkProcess
 from bench.sampling import attribute
-from bench.sections import order_kept
+from bench.sections import Goal, order_kept
 from bench.sinks import HttpSink, MllpSink, obey
 
 
@@ -135,3 +135,14 @@ async def test_a_sink_process_obeys_line_by_line(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"refused|Connect call failed"):
             await run(options(port, count=1))
         assert "error" in await sink.command("dance")
+
+
+def test_a_goal_is_read_from_what_a_benchmark_prints() -> None:
+    opened = Goal("opening", r"opened in ([\d,.]+) ms", 5000, "ms")
+    assert opened.figure("opened in 4,212 ms").met is True
+    assert opened.figure("opened in 5,212 ms").met is False
+    assert opened.figure("it crashed").met is False
+    against = Goal("accepting", r"full [\d,.]+ \(([+-][\d.]+)%", -10, "%", at_least=True)
+    assert against.figure("empty 10, full 9,000.5 (-9.1%)").met is True
+    assert against.figure("empty 10, full 11 (+3.0%)").met is True
+    assert against.figure("empty 10, full 8 (-12.0%)").met is False
