@@ -16,8 +16,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from engine.cli.create import shown_default
+from engine.cli.engine_codes import ENGINE_CODES
 from engine.config.connectors import GROUP, find_connectors
 from engine.contract import ConnectorSpec, Role
+from engine.formats import CODES as FORMAT_CODES
 from engine.formats.null import NULL
 from engine.mapping.forms import FORMS
 from engine.mapping.functions import BUILT_IN
@@ -226,8 +228,7 @@ def codes_page() -> str:
         "# Codes of diagnostics and errors",
         _WRITTEN_BY,
         "`carebus describe CODE` prints the same offline. Codes of connectors, such as `MLLP-NAK`, "
-        "are in [connectors.md](connectors.md), those of the engine and its store in "
-        "[operations.md](operations.md).",
+        "are in [connectors.md](connectors.md).",
     ]
     for letter, title in _ROOMS.items():
         rows = [
@@ -236,6 +237,12 @@ def codes_page() -> str:
             if name.startswith(letter)
         ]
         lines += [f"## {title}", table(("code", "severity", "title", "explanation"), rows)]
+    for title, errors in (
+        ("Formats: payloads that cannot be read", FORMAT_CODES),
+        ("The running engine: flow, store, broker, TLS", ENGINE_CODES),
+    ):
+        found = [(code(one.code), one.meaning, one.help) for _, one in sorted(errors.items())]
+        lines += [f"## {title}", table(("code", "meaning", "what to do"), found)]
     return _page(lines)
 
 
