@@ -22,6 +22,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +32,7 @@ from typing import Any, Final
 import orjson
 
 from engine.contract import ChannelName, Document, EngineError, MapContext, MessageId, Payload
-from engine.formats import FORMATS
+from engine.formats import FORMATS, FhirDocument, JsonDocument
 from engine.formats.hl7v2 import Hl7Message
 from engine.formats.json import read_json
 from engine.formats.null import NULL
@@ -59,6 +60,10 @@ _KEYS: Final = (
 )  # fmt: skip
 _NOW: Final = datetime(2024, 1, 15, 8, tzinfo=UTC)
 _MAX_DIFF: Final = 80
+_DOCUMENTS: Final[dict[str, Callable[[Any], Document]]] = {
+    "fhir": FhirDocument,
+    "json": JsonDocument,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +329,11 @@ class _Runner:
     def part(self, path: Scalar, output: Payload) -> str | None:
         """What stands at a path of the output."""
         format = self.mapping.target_format
-        document = FORMATS[format].parse(output)
+        document: Document = (
+            FORMATS[format].parse(output)
+            if format == "hl7v2"
+            else _DOCUMENTS[format](read_json(output.body))
+        )
         if isinstance(document, Hl7Message):
             text = path.text
         else:

@@ -1,0 +1,119 @@
+"""Test files of mappings: what passes, what is said when one does not, and coverage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.mapping import run_examples
+from tests.unit.mapping.reading import mapping
+
+MAPPING = """\
+params: {site: text}
+out:
+  id: = PID-3.1!
+  site: = $site
+  sex: = PID-8 | table('Sex')
+  never: = PID-30
+tables:
+  Sex: {unmapped: error, rows: {M: male}}
+"""
+TEST = """\
+mapping: t
+cases:
+  - name: whole
+    input: |
+      MSH|^~\\&|A|B|C|D|20240115||ADT^A01|1|P|2.5.1
+      PID|||77||||19610615|M
+    params: {site: north}
+    expect: {id: '77', site: north, sex: male}
+  - name: parts
+    input: {base: whole, set: {PID-3.1: '88', PID-8: ''}}
+    params: {site: south}
+    contains: {id: '88', site: south}
+    absent: [sex, never]
+  - name: unknown code
+    input: {base: whole, set: {PID-8: Z}}
+    params: {site: north}
+    error: {code: R201, rule: sex}
+"""
+
+
+def test_cases_and_coverage(tmp_path: Path) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(TEST)
+    report = run_examples(path, mapping(MAPPING))
+    assert [(case.name, case.problems) for case in report.cases] == [
+        ("whole", ()),
+        ("parts", ()),
+        ("unknown code", ()),
+    ]
+    assert report.passed
+    assert [rule.path for rule in report.never_wrote] == ["never"]
+    assert report.coverage == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("sex: male", "sex: female", '-  "sex": "female"\n+  "sex": "male"'),
+        ("{id: '88'", "{id: '99'", "id: expected '99', came '88'"),
+        ("absent: [sex", "absent: [site", "site: expected to be absent, came 'south'"),
+        ("code: R201", "code: R101", "error R101 was expected"),
+        ("rule: sex", "rule: id", "the error was expected at id, and came from sex"),
+        ("PID-8: Z", "PID-8: M", "an error was expected"),
+        ("PID-8: ''", "PID-8: Z", "R201: code not in table Sex (t.yaml:8:10)"),
+    ],
+)
+def test_what_is_said_when_a_case_fails(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(TEST.replace(old, new, 1))
+    report = run_examples(path, mapping(MAPPING))
+    assert not report.passed
+    assert problem in "\n".join(said for case in report.cases for said in case.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mapping: t\n", "'cases'"),
+        ("cases:\n  - input: x\n", "a case is a mapping with a name"),
+        ("cases:\n  - {name: a, inputs: x}\n", "unknown key 'inputs'"),
+        ("cases:\n  - {name: a, input: {base: b}}\n", "no case above has this name"),
+        ("cases:\n  - {name: a, input: {file: gone.hl7}}\n", "'input' is text"),
+        ("cases:\n  - {name: a, input: nonsense}\n", "the input cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_run(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(text)
+    report = run_examples(path, mapping(MAPPING))
+    assert not report.passed
+    assert said in "\n".join(one.message for one in report.diagnostics.items)
+    assert {one.code for one in report.diagnostics.items} == {"M901"}
+
+
+def test_update_rewrites_the_expected_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "t.test.yaml"
+    text = TEST.replace("expect: {id: '77', site: north, sex: male}", "expect: {file: e/w.json}")
+    path.write_text(text)
+    compiled = mapping(MAPPING)
+    assert not run_examples(path, compiled).passed
+    updated = run_examples(path, compiled, update=True)
+    assert [case.updated for case in updated.cases] == [True, False, False]
+    assert '"sex": "male"' in (tmp_path / "e" / "w.json").read_text()
+    assert path.read_text() == text
+    again = run_examples(path, compiled)
+    assert again.passed
+
+
+def test_hl7v2_output_is_compared_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(
+        'cases:\n  - name: a\n    input: \'{"id": "7"}\'\n    expect: |\n'
+        "      MSH|^~\\&|X\n      PID|||7\n    contains: {PID-3: '7'}\n    absent: [PID-5]\n"
+    )
+    compiled = mapping("out: {MSH: {3: X}, PID: {3: = $src.id}}", "json", "hl7v2")
+    report = run_examples(path, compiled)
+    assert [case.problems for case in report.cases] == [()]
