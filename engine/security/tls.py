@@ -26,7 +26,7 @@ from engine.contract import ConfigError, ErrorInfo, Stage
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"  # of TLS 1.2; those of 1.3 are all sound
 _HELP: Final = {
-    "TLS-SETTINGS": "see `carebus describe tls`",
+    "TLS-SETTINGS": "add the setting that is missing, or leave the other one out",
     "TLS-FILE": "check the path (relative to the project) and that the engine may read it",
     "TLS-CERTIFICATE": "the file must hold `-----BEGIN CERTIFICATE-----`; convert DER with openssl",
     "TLS-KEY": "`key:` must be the private key for which `certificate:` was made",

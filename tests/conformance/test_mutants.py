@@ -27,7 +27,7 @@ class QuickSource(SourceConformance):
 class QuickDestination(DestinationConformance):
     __test__ = False
     harness = sender_harness(Sender)
-    largest = MIB
+    largest = MIB // 4
     load = 150
     quiet = 0.06
     patience = 0.6

@@ -23,7 +23,7 @@ from engine.contract import (
 )
 from tests.conformance.mllp import MllpDestinationHarness
 
-_TIMEOUT = 0.2
+_TIMEOUT = 0.1
 
 
 def info(code: str, peer_code: str | None = None) -> ErrorInfo:
