@@ -140,9 +140,9 @@ def _merging(made: Code, merged: tuple[tuple[Code, str], ...]) -> Code:
     """With the objects that $case, $use and $first give; what is written beside them wins."""
 
     def merging(run: Run) -> Any:
+        given = [code(run) for code, _ in merged]  # first: $raise is there to stop the rest
         out = made(run) or {}
-        for code, where in merged:
-            value = code(run)
+        for value, (_, where) in zip(given, merged, strict=True):
             if value.__class__ is dict:
                 for key in value:
                     out.setdefault(key, value[key])
