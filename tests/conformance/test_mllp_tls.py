@@ -18,8 +18,9 @@ from engine.security.tls import TlsSettings, client_context, server_context
 from engine.testing.destinations import DestinationConformance
 from engine.testing.harness import Gone
 from engine.testing.peers import TcpPeer, TcpServer
+from engine.testing.running import running
 from engine.testing.services import MemoryServices
-from engine.testing.sources import SourceConformance, running
+from engine.testing.sources import SourceConformance
 from tests.conformance.certificates import PASSWORD, Identity, certificates
 from tests.conformance.mllp import (
     MllpClient,
