@@ -8,8 +8,8 @@ now; what is unknown or wrong becomes a diagnostic, and the closure returns miss
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation, localcontext
-from typing import Any, Final
+from decimal import InvalidOperation, localcontext
+from typing import Any
 
 from engine.contract import MappingError
 from engine.formats.null import NULL
@@ -38,12 +38,22 @@ from engine.mapping.ast import (
 from engine.mapping.calls import compile_call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.failures import failed
+from engine.mapping.operators import (
+    ARITHMETIC,
+    COMPARISONS,
+    equality,
+    list_of,
+    logic,
+    membership,
+    ordered,
+    otherwise,
+)
 from engine.mapping.paths_tree import names_from
 from engine.mapping.runstate import SOURCES, UNREAD, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.selection import Advance, Selector, node_code, step_from, value_code
 from engine.mapping.tracing import untraced
-from engine.mapping.values import PLAIN, NotText, equal, leaf, less, number_of, truth
+from engine.mapping.values import PLAIN, NotText, leaf, number_of, truth
 from engine.syntax import Position, Scalar
 from engine.syntax.nearest import did_you_mean
 
@@ -109,14 +119,14 @@ class ExpressionCompiler:
         """A closure that returns True or False."""
         match node:
             case Operation("and" | "or", left, right):
-                return self.logic(node.operator, self.test(left), self.test(right))
+                return logic(node.operator, self.test(left), self.test(right))
             case Not(operand):
                 inner = self.test(operand)
                 if inner.constant:
                     return constant(not inner.value)
                 code = inner.code
                 return Compiled(lambda run: not code(run))
-            case Operation(operator, left, right) if operator in _COMPARISONS:
+            case Operation(operator, left, right) if operator in COMPARISONS:
                 return self.comparison(node, left, right)
             case Operation("matches"):
                 return self.value(node)
@@ -151,35 +161,25 @@ class ExpressionCompiler:
             case Literal(value):
                 return constant(value)
             case ListOf(items):
-                return self.list_of([compile(item) for item in items])
+                return list_of([compile(item) for item in items])
             case Call():
                 return compile_call(self, node)
             case Required(operand):
                 return self.required(node, compile(operand))
             case Operation("??", left, right):
-                return self.otherwise(compile(left), compile(right))
+                return otherwise(compile(left), compile(right))
             case Operation("and" | "or") | Not():
                 return self.test(node)
             case Operation("matches", left, right):
                 call = Call("matches", (left, right), True, node.start, node.end)
                 return compile_call(self, call)
-            case Operation(operator) if operator in _COMPARISONS:
+            case Operation(operator) if operator in COMPARISONS:
                 return self.test(node)
             case Operation(operator, left, right):
                 return self.arithmetic(node, operator, self.value(left), self.value(right))
             case Negative(operand):
                 return self.arithmetic(node, "-", constant(0), self.value(operand))
         raise AssertionError(node)
-
-    def list_of(self, items: list[Compiled]) -> Compiled:
-        if all(item.constant for item in items):
-            return constant([item.value for item in items if item.value is not None])
-        codes = tuple(item.code for item in items)
-        return Compiled(
-            lambda run: (
-                [value for value in [code(run) for code in codes] if value is not None] or None
-            )
-        )
 
     def required(self, node: Required, inner: Compiled) -> Compiled:
         code, where = inner.code, str(self.place(node.operand))
@@ -198,40 +198,13 @@ class ExpressionCompiler:
 
         return Compiled(required)
 
-    def otherwise(self, left: Compiled, right: Compiled) -> Compiled:
-        if left.constant:
-            return right if left.value is None else left
-        first, second = left.code, right.code
-        if right.constant:
-            fixed = right.value
-
-            def fallback(run: Run) -> Any:
-                value = first(run)
-                return fixed if value is None else value
-
-            return Compiled(fallback)
-
-        def otherwise(run: Run) -> Any:
-            value = first(run)
-            return second(run) if value is None else value
-
-        return Compiled(otherwise)
-
-    def logic(self, operator: str, left: Compiled, right: Compiled) -> Compiled:
-        first, second = left.code, right.code
-        if left.constant:
-            return right if left.value is (operator == "and") else constant(operator == "or")
-        if operator == "and":
-            return Compiled(lambda run: first(run) and second(run))
-        return Compiled(lambda run: first(run) or second(run))
-
     def comparison(self, node: Operation, left: Expr, right: Expr) -> Compiled:
         first, second = self.value(left), self.value(right)
         operator = node.operator
         if operator in ("in", "not in"):
-            return self.membership(operator, first, second)
+            return membership(operator, first, second)
         if operator in ("==", "!="):
-            compared = self.equality(first, second)
+            compared = equality(first, second)
             if operator == "==":
                 return compared
             if compared.constant:
@@ -241,46 +214,14 @@ class ExpressionCompiler:
         a, b = (first, second) if operator in ("<", "<=") else (second, first)
         strict = operator in ("<", ">")
         if a.constant and b.constant:
-            return constant(_ordered(a.value, b.value, strict))
+            return constant(ordered(a.value, b.value, strict))
         lower, upper = a.code, b.code
-        return Compiled(lambda run: _ordered(lower(run), upper(run), strict))
-
-    def equality(self, first: Compiled, second: Compiled) -> Compiled:
-        if first.constant and second.constant:
-            return constant(equal(first.value, second.value))
-        if first.constant:
-            first, second = second, first
-        left, right = first.code, second.code
-        if second.constant and isinstance(second.value, str):
-            text = second.value
-
-            def is_text(run: Run) -> bool:
-                value = left(run)
-                return value == text if value.__class__ is str else equal(value, text)
-
-            return Compiled(is_text)
-        return Compiled(lambda run: equal(left(run), right(run)))
-
-    def membership(self, operator: str, first: Compiled, second: Compiled) -> Compiled:
-        wanted = operator == "in"
-        left, right = first.code, second.code
-        items = second.value if second.constant else None
-        if isinstance(items, list) and all(isinstance(item, str) for item in items):
-            texts = frozenset(items)
-
-            def among(run: Run) -> bool:
-                value = left(run)
-                if value.__class__ is str:
-                    return (value in texts) is wanted
-                return equal(value, items) is wanted
-
-            return Compiled(among)
-        return Compiled(lambda run: equal(left(run), right(run)) is wanted)
+        return Compiled(lambda run: ordered(lower(run), upper(run), strict))
 
     def arithmetic(self, node: Expr, operator: str, first: Compiled, second: Compiled) -> Compiled:
         left, right = first.code, second.code
         where = str(self.place(node))
-        compute = _ARITHMETIC[operator]
+        compute = ARITHMETIC[operator]
 
         def arithmetic(run: Run) -> Any:
             a, b = left(run), right(run)
@@ -534,33 +475,3 @@ class ExpressionCompiler:
             return value
 
         return Compiled(traced)
-
-
-def _ordered(low: Any, high: Any, strict: bool) -> bool:
-    if low is None or high is None or low is NULL or high is NULL:
-        return False
-    return less(low, high) or (not strict and equal(low, high))
-
-
-_COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "not in"})
-_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "+": lambda a, b: _narrow(Decimal(a) + Decimal(b), a, b),
-    "-": lambda a, b: _narrow(Decimal(a) - Decimal(b), a, b),
-    "*": lambda a, b: _narrow(Decimal(a) * Decimal(b), a, b),
-    "/": lambda a, b: _shortest(Decimal(a) / Decimal(b)),
-}
-
-
-def _narrow(result: Decimal, a: Any, b: Any) -> int | Decimal:
-    """Whole numbers stay whole while they are exact."""
-    if isinstance(a, int) and isinstance(b, int) and result == result.to_integral_value():
-        return int(result) if abs(result.adjusted()) < 40 else result
-    return result
-
-
-def _shortest(result: Decimal) -> int | Decimal:
-    """At most 28 digits, and a whole result without a point."""
-    whole = result.to_integral_value()
-    if result == whole and abs(result.adjusted()) < 28:
-        return int(whole)
-    return Decimal(format(result, ".28g"))

@@ -7,7 +7,6 @@ out.  Every call builds new objects: nothing of a mapping is ever shared with it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from collections.abc import Mapping as Dictionary
 from typing import Any, Final
 
@@ -18,9 +17,10 @@ from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.failures import failed
 from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.looks import looks_like_expression
+from engine.mapping.loops import loop_code, tracing_loop_code
 from engine.mapping.objects import list_of_one, object_code
 from engine.mapping.paths_tree import copied
-from engine.mapping.runstate import NOTHING, SOURCES, STEPS, UNREAD, Code, Run
+from engine.mapping.runstate import SOURCES, STEPS, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
 from engine.mapping.tracing import Rule, traced_value
@@ -240,9 +240,9 @@ class OutputCompiler:
         where = str(loop.at(header.end()))
         self.warn_unused(inner)
         label = "" if tree is None else compiler.source(tree)
-        code = _looping(source, body, cell, index, hoisted, unread, where)
+        code = loop_code(source, body, cell, index, hoisted, unread, where)
         if self.unit.trace:
-            code = _tracing_loop(source, body, cell, index, hoisted, self.unit.origins, label)
+            code = tracing_loop_code(source, body, cell, index, hoisted, self.unit.origins, label)
         return Compiled(code)
 
     def guarded(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
@@ -538,86 +538,3 @@ def _walks(tree: Path) -> bool:
     return any(isinstance(step, Every) for step in tree.steps) or not isinstance(
         tree.steps[-1], Name | Number
     )
-
-
-def _enter(run: Run, item: Any, hoisted: tuple[tuple[str, int], ...]) -> None:
-    """Hoist the segments of a group."""
-    for name, cell in hoisted:
-        segment = item.first(name)
-        run[cell] = NOTHING if segment is None else segment.fields
-
-
-def _looping(
-    source: Code,
-    body: Code,
-    cell: int,
-    index: int,
-    hoisted: tuple[tuple[str, int], ...],
-    unread: tuple[int, ...],
-    where: str,
-) -> Code:
-    def looping(run: Run) -> Any:
-        items = source(run)
-        if items is None:
-            return None
-        if items.__class__ is not list:
-            items = [items]
-        run[STEPS] -= len(items)
-        if run[STEPS] < 0:
-            raise failed("R305", where, "this mapping takes too many steps")
-        results: list[Any] = []
-        number = 0
-        for item in items:
-            number += 1
-            run[cell] = item
-            run[index] = number
-            if hoisted:
-                _enter(run, item, hoisted)
-            for memo in unread:
-                run[memo] = UNREAD
-            value = body(run)
-            if value is None:
-                continue
-            if value.__class__ is list:
-                results += value
-            else:
-                results.append(value)
-        return results or None
-
-    return looping
-
-
-def _tracing_loop(
-    source: Code,
-    body: Code,
-    cell: int,
-    index: int,
-    hoisted: tuple[tuple[str, int], ...],
-    origins: Dictionary[int, int],
-    label: str,
-) -> Code:
-    """The same for one item at a time, telling the variable where its value came from."""
-    current = origins[cell]
-    items_of: Callable[[Run], Any] = source
-
-    def tracing(run: Run) -> Any:
-        items = items_of(run)
-        if items is None:
-            return None
-        results: list[Any] = []
-        for number, item in enumerate(items if items.__class__ is list else [items], start=1):
-            run[STEPS] -= 1
-            if run[STEPS] < 0:
-                raise failed("R305", label, "this mapping takes too many steps")
-            run[cell], run[index] = item, number
-            run[current] = (
-                label.replace("[*]", f"[{number}]") if "[*]" in label else f"{label}[{number}]"
-            )
-            if hoisted:
-                _enter(run, item, hoisted)
-            value = body(run)
-            if value is not None:
-                results += value if value.__class__ is list else [value]
-        return results or None
-
-    return tracing

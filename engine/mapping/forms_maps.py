@@ -1,0 +1,110 @@
+"""Maps in expressions: each(), and the same for explaining."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.mapping.ast import Call
+from engine.mapping.closures import NOTHING_AT_ALL, Compiled
+from engine.mapping.failures import failed
+from engine.mapping.form import literal_of
+from engine.mapping.runstate import SOURCES, STEPS, Code, Run
+from engine.mapping.tracing import Traced
+from engine.syntax.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from engine.mapping.expressions import ExpressionCompiler
+
+
+def compile_each(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    subject = compiler.node(call.arguments[0])
+    name = literal_of(compiler, call.arguments[1])
+    if name is None:
+        return NOTHING_AT_ALL
+    found = compiler.unit.map_named(name)
+    if found is None:
+        help = did_you_mean(name, compiler.unit.map_names())
+        if name in compiler.unit.tables:
+            help = f"'{name}' is a table: write table('{name}')"
+        return compiler.refuse("M304", call.arguments[1], f"unknown map '{name}'", help)
+    extra = [compiler.node(argument).code for argument in call.arguments[2:]]
+    if len(found.arguments) != 1 + len(extra):
+        wanted = ", ".join(found.arguments)
+        return compiler.refuse(
+            "M305",
+            call,
+            f"map '{name}' takes {len(found.arguments)} arguments ({wanted}), not {1 + len(extra)}",
+            "each() gives it the value first, then what follows the map's name",
+        )
+    code, body = subject.code, found.code()
+    cell, others = found.cells[0], tuple(zip(found.cells[1:], extra, strict=True))
+    where = str(compiler.place(call))
+    if compiler.unit.trace:
+        return Compiled(_traced_each(compiler, call, code, body, cell, others, where))
+
+    def each(run: Run) -> Any:
+        value = code(run)
+        if value is None:
+            return None
+        if others:
+            given = [argument(run) for _, argument in others]
+            for (place, _), argument in zip(others, given, strict=True):
+                run[place] = argument
+        if value.__class__ is not list:
+            run[STEPS] -= 1
+            if run[STEPS] < 0:
+                raise failed("R305", where, "this mapping takes too many steps")
+            run[cell] = value
+            return body(run)
+        run[STEPS] -= len(value)
+        if run[STEPS] < 0:
+            raise failed("R305", where, "this mapping takes too many steps")
+        results = []
+        for item in value:
+            run[cell] = item
+            result = body(run)
+            if result is not None:
+                results.append(result)
+        return results or None
+
+    return Compiled(each)
+
+
+def _traced_each(
+    compiler: ExpressionCompiler,
+    call: Call,
+    code: Code,
+    body: Code,
+    cell: int,
+    others: tuple[tuple[int, Code], ...],
+    where: str,
+) -> Code:
+    """The same, telling the map's argument where its value came from."""
+    label = compiler.source(call.arguments[0])
+    origins = compiler.unit.origins
+
+    def each(run: Run) -> Any:
+        kept, run[SOURCES] = run[SOURCES], None
+        value = code(run)
+        given = [argument(run) for _, argument in others]
+        run[SOURCES] = kept
+        if value is None:
+            return None
+        for (place, _), argument in zip(others, given, strict=True):
+            run[place] = argument
+        several = value.__class__ is list
+        results = []
+        for number, item in enumerate(value if several else [value], start=1):
+            run[STEPS] -= 1
+            if run[STEPS] < 0:
+                raise failed("R305", where, "this mapping takes too many steps")
+            run[cell] = item
+            run[origins[cell]] = label.replace("[*]", f"[{number}]") if several else label
+            result = body(run)
+            if result is not None:
+                results.append(result.value if result.__class__ is Traced else result)
+        if not several:
+            return results[0] if results else None
+        return results or None
+
+    return each
