@@ -90,6 +90,8 @@ class OutboxRelay:
     def committed(self, new: NewMessage, wanted: NewDelivery, delivery: DeliveryId) -> None:
         """A delivery of this channel became durable.  Called in order of ids; never waits."""
         lane = self.lanes[wanted.lane % len(self.lanes)]
+        if delivery <= lane.highest:
+            return  # the store was read after this commit and before this call
         envelope = Envelope(delivery, new.message.id, wanted.route, wanted.target)
         if not lane.behind and len(lane.inside) < lane.window:
             lane.inside.add(delivery)
