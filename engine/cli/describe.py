@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from engine.contract import ConnectorSpec, ErrorCode, Role
     from engine.mapping import Function
+    from engine.mapping.form import Form
     from engine.syntax.code import Code
 
 
@@ -27,7 +28,8 @@ def describe(
         return
     from engine.syntax.nearest import nearest
 
-    near = nearest(what, [*_connectors(), *_functions(), *_codes(), *_error_codes()])
+    names = [*_connectors(), *_functions(), *_forms(), *_codes(), *_error_codes()]
+    near = nearest(what, names)
     hint = f"did you mean {near}?" if near else "carebus describe lists what there is"
     raise typer.BadParameter(f"nothing is called '{what}'; {hint}")
 
@@ -38,6 +40,8 @@ def _explained(what: str) -> Iterator[str]:
         yield connector_text(connectors[what])
     if what in _functions():
         yield function_text(_functions()[what])
+    if what in _forms():
+        yield form_text(_forms()[what])
     if what.upper() in codes:
         yield _code_text(codes[what.upper()])
     if what.upper() in errors:
@@ -49,9 +53,11 @@ def _everything() -> None:
     from engine.cli.output import print_table
 
     rows = [("connector", name, spec.summary) for name, spec in sorted(_connectors().items())]
+    listed = {name: (one.signature, one.doc) for name, one in _functions().items()}
+    listed |= {name: (one.signature, one.doc) for name, one in _forms().items()}
     rows += [
-        ("function", function.signature, function.doc.split("\n", 1)[0])
-        for _, function in sorted(_functions().items())
+        ("function", signature, doc.split("\n", 1)[0])
+        for _, (signature, doc) in sorted(listed.items())
     ]
     rows += [("code", code, row.title) for code, row in sorted(_codes().items())]
     rows += [("code", code, row.meaning) for code, row in sorted(_error_codes().items())]
@@ -115,8 +121,21 @@ def _functions() -> dict[str, Function]:
     return dict(find_functions()[0])
 
 
+def _forms() -> dict[str, Form]:
+    from engine.mapping.forms import FORMS
+
+    return dict(FORMS)
+
+
 def function_text(function: Function) -> str:
     """Signature, docstring, and the examples that the tests execute."""
     lines = [f"{function.signature} → {function.returns}", "", function.doc, ""]
     lines += [f"  = {call}    gives {result!r}" for call, result in function.examples]
     return "\n".join(lines)
+
+
+def form_text(form: Form) -> str:
+    """The same for what looks like a function and is part of the language."""
+    lines = [form.signature, "", form.doc, ""]
+    lines += [f"  = {call}    gives {result!r}" for call, result in form.examples]
+    return "\n".join(lines).rstrip()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.describe import describe
 from engine.cli.markdown import lint_markdown
 from engine.cli.reference import connectors_page, pages, shipped_connectors, table
 from engine.mapping.forms import FORMS
@@ -23,6 +24,14 @@ def test_page_is_what_the_code_says(name: str) -> None:
 def test_every_function_has_a_row() -> None:
     rows = [line for line in pages()["functions.md"].splitlines() if line.startswith("| `")]
     assert len(rows) == len(BUILT_IN) + len(FORMS)
+
+
+@pytest.mark.parametrize("name", sorted([*BUILT_IN, *FORMS]))
+def test_what_the_page_lists_can_be_described(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    describe(name)
+    assert capsys.readouterr().out.startswith(f"{name}(")
 
 
 def test_settings_of_inner_models_have_their_own_rows() -> None:
