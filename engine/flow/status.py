@@ -20,7 +20,7 @@ class ChannelState(StrEnum):
 
     STARTING = "starting"  # opening, also again after its resource was lost
     RUNNING = "running"
-    FAILED = "failed"  # the last opening did not succeed; it is tried again with back-off
+    FAILED = "failed"  # not opened, or the last send reached nobody; tried again with back-off
     STOPPED = "stopped"  # by a person, or because the engine drains
 
 

@@ -20,6 +20,8 @@ OPEN_DEADLINE = timedelta(seconds=30)
 CLOSE_GRACE = timedelta(seconds=5)
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
+TRIAL_SECONDS = 1.0
+"""How long a destination that was opened again may go unused before it counts as running."""
 
 
 def pause(failures: int) -> float:
@@ -86,6 +88,8 @@ class Connection:
         try:
             while True:
                 if await self._opened():
+                    if self._failures:
+                        await self._on_trial()
                     await self._lost.wait()
                     self._lost.clear()
                     await self._idle.wait()
@@ -154,6 +158,16 @@ class Connection:
         if not self._failures:
             self._health.become(ChannelState.RUNNING)
         return True
+
+    async def _on_trial(self) -> None:
+        """Where opening proves nothing, the next send does; where none is due, nothing says any
+        more that the peer is away.  The pauses go on growing until the peer answered."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRIAL_SECONDS):
+                await self._lost.wait()
+        await self._idle.wait()
+        if not self._lost.is_set():
+            self._health.become(ChannelState.RUNNING)
 
     def _failed(self, info: ErrorInfo) -> None:
         self._failures += 1

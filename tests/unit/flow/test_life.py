@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.model import Alerts, Configuration, Ordering, Route
-from engine.contract import ErrorInfo, Outcome, RetryableError, Stage, State, StoreUnavailable
-from engine.flow import outbox
+from engine.contract import (
+    ErrorInfo,
+    NotConnected,
+    Outcome,
+    RetryableError,
+    Stage,
+    State,
+    StoreUnavailable,
+)
+from engine.flow import outbox, supervision
 from engine.flow.alerts import Alert
 from engine.flow.status import ChannelState
 from tests.unit.flow.hospital import (
@@ -155,6 +163,31 @@ async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> N
         assert not h.peer.seen
         await h.engine.start_channel("out")
         await h.until_state(receipt.message_id, State.SENT)
+
+
+async def test_a_channel_that_was_opened_again_with_nothing_to_send_runs(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(supervision, "TRIAL_SECONDS", 0.05)
+    monkeypatch.setattr(supervision, "FIRST_PAUSE", 0.05)
+    async with hospital(tmp_path) as h:
+        h.peer.script = lambda _: NotConnected(INFO)
+        receipt = await h.push("k x")
+        await h.until(lambda: h.engine.status().channels[1].state is ChannelState.FAILED)
+        tried = len(h.peer.seen)
+        await h.until(lambda: len(h.peer.seen) > tried)
+        assert h.engine.status().channels[1].state is ChannelState.FAILED  # a send is still due
+        await h.engine.cancel(
+            (await h.summary(receipt.message_id)).deliveries[0].delivery, actor=""
+        )
+        await h.until(lambda: h.engine.status().ready)
+        pauses = h.engine._outbound["out"].connection._failures
+        await h.push("k y")
+        await h.until(lambda: h.engine.status().channels[1].state is ChannelState.FAILED)
+        assert h.engine._outbound["out"].connection._failures > pauses  # they go on growing
+        h.peer.script = lambda _: None
+        await h.until(lambda: h.peer.texts == ["K Y"])
+        assert h.engine.status().ready
 
 
 async def test_alerts_begin_and_end(tmp_path: Path) -> None:
