@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.settings import Listen, Settings
 
 # Another thread commits to the disk; the loop must get its turn back soon after it.
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
 
 
 def run(

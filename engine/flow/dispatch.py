@@ -186,6 +186,7 @@ class Worker:
             return await self._failed(turn, lease, answer)
         event = turn.event(State.SENT, reply=answer.reply, remote_id=answer.remote_id)
         lanes.recorder.add(event, lease, self._lane)
+        lanes.cache.used(turn.message_id)
         return None
 
     async def _send(self, turn: _Try, outbound: Outbound) -> Delivered | EngineError:

@@ -187,6 +187,7 @@ class Engine:
             inbound=self._inbound,
             outbound=self._outbound,
             backlog=self._housekeeping.backlog,
+            refusing=self._housekeeping.refused,
             now=datetime.now(UTC),
         )
 

@@ -96,7 +96,7 @@ class Intake:
         if self._channel.acknowledge == "delivered" and new.deliveries:
             return await self._until_delivered(new, document)
         if new.deliveries:
-            self._cache.add(message, document)
+            self._cache.add(message, document, len(new.deliveries))
         try:
             stored = await self._store.accept(new)
         except StoreError as error:
@@ -157,7 +157,7 @@ class Intake:
     async def _until_delivered(self, new: NewMessage, document: Document) -> Receipt:
         """Accept, then answer only when every target said yes."""
         ended = self._awaiting(new.message.id, len(new.deliveries))
-        self._cache.add(new.message, document)
+        self._cache.add(new.message, document, len(new.deliveries))
         try:
             stored = await self._store.accept(new)
             receipt = self._accepted(new, stored)

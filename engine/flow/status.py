@@ -66,9 +66,11 @@ class ChannelStatus:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """The whole engine.  ``ready``: store, broker and every channel are open."""
+    """The whole engine.  ``ready``: store, broker and every channel are open, and new messages are
+    taken; ``refusing`` says why they are not (disk nearly full, too much waiting)."""
 
     started_at: datetime  # aware, UTC
     version: str  # content hash of the configuration that runs
     ready: bool
     channels: tuple[ChannelStatus, ...] = ()
+    refusing: ErrorInfo | None = None

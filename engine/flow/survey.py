@@ -20,6 +20,7 @@ def survey(
     inbound: Mapping[str, InboundChannel],
     outbound: Mapping[str, OutboundChannel],
     backlog: Sequence[Backlog],
+    refusing: ErrorInfo | None,
     now: datetime,
 ) -> EngineStatus:
     """Every configured channel in the order of its file's name, also those that are stopped."""
@@ -31,8 +32,9 @@ def survey(
         else:
             rows = {state: waiting.get((name, state)) for state in State}
             channels.append(_outbound(channel, outbound.get(name), rows, started_at, now))
-    ready = bool(channels) and all(each.state is ChannelState.RUNNING for each in channels)
-    return EngineStatus(started_at, configuration.version, ready, tuple(channels))
+    running = bool(channels) and all(each.state is ChannelState.RUNNING for each in channels)
+    ready = running and refusing is None
+    return EngineStatus(started_at, configuration.version, ready, tuple(channels), refusing)
 
 
 def _inbound(channel: Channel, running: InboundChannel, now: datetime) -> ChannelStatus:
