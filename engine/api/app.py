@@ -2,7 +2,7 @@
 
 ======================================  ======================================================
 ``GET /live``                           200 while the process answers
-``GET /ready``                          200 when store, broker and every channel are open, else 503
+``GET /ready``                          200 when every channel is open and messages are taken
 ``GET /metrics``                        for Prometheus
 ``GET /api/v1/status``                  the engine's status
 ``POST /api/v1/reload``                 read the configuration again, all of it or nothing

@@ -37,10 +37,12 @@ class Health:
 
 
 def reasons_of(status: EngineStatus) -> list[dict[str, str]]:
-    """Why the engine is not ready: one entry for each channel that is not open."""
+    """Why the engine is not ready: that it takes no messages, then each channel that is not
+    open."""
     if status.ready:
         return []
-    reasons = [
+    reasons = [] if status.refusing is None else [_error(status.refusing)]
+    reasons += [
         {"channel": channel.name, "state": channel.state, **_error(channel.last_error)}
         for channel in status.channels
         if channel.state != ChannelState.RUNNING

@@ -94,7 +94,7 @@ class _EngineCollector(Collector):
         outbound = [channel for channel in status.channels if channel.direction == "outbound"]
         yield GaugeMetricFamily(
             "carebus_engine_ready",
-            "1 when store, broker and every channel are open.",
+            "1 when store, broker and every channel are open, and new messages are taken.",
             float(status.ready),
         )
         yield GaugeMetricFamily(

@@ -43,7 +43,7 @@ def status(
 
 def _show(found: EngineStatus, form: Form) -> None:
     from engine.api.wire import status_to_json
-    from engine.cli.status_table import plain_rows, render_status
+    from engine.cli.status_table import plain_rows, refusal_of, render_status
 
     if form is Form.JSON:
         sys.stdout.write(status_to_json(found).decode() + "\n")
@@ -54,6 +54,8 @@ def _show(found: EngineStatus, form: Form) -> None:
         Console().print(render_status(found))
     else:
         print_rows(plain_rows(found))
+        if found.refusing is not None:  # beside the rows, which a program reads
+            typer.echo(refusal_of(found.refusing), err=True)
 
 
 def _watch(data: Path, every: float, form: Form) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.words import word
+from engine.contract import ErrorInfo
 from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
 
 COLUMNS: Final = (
@@ -37,9 +38,12 @@ _STYLE: Final = {
 def render_status(status: EngineStatus) -> Table:
     """One row a channel, inbound first; numbers that need a person stand out."""
     ready = word("ready") if status.ready else word("not ready")
+    title = Text(f"carebus · {ready} · {word('configuration')} {status.version[:12]}")
+    if status.refusing is not None:
+        title.append(f"\n{refusal_of(status.refusing)}", style="red bold")
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"carebus · {ready} · {word('configuration')} {status.version[:12]}",
+        title=title,
         title_justify="left",
         caption=f"{word('running since')} {local(status.started_at)}",
         caption_justify="left",
@@ -90,6 +94,11 @@ def plain_rows(status: EngineStatus) -> list[tuple[str, ...]]:
         for channel in ordered(status)
     ]
     return rows
+
+
+def refusal_of(error: ErrorInfo) -> str:
+    """That nothing new is taken, why, and what to do."""
+    return f"{word('takes no new messages')}: {error.code} {error.summary}; {error.help or ''}"
 
 
 def ordered(status: EngineStatus) -> list[ChannelStatus]:

@@ -46,6 +46,7 @@ _CHINESE: Final[Mapping[str, str]] = {
     "blocked": "阻塞",
     "ready": "就绪",
     "not ready": "未就绪",
+    "takes no new messages": "不再接收新消息",
     "running since": "运行自",
     "configuration": "配置",
     "more with": "更多",

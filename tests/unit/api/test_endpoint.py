@@ -26,7 +26,7 @@ from engine.api.client import ControlClient, Refusal, Unreachable
 from engine.api.engine import Reloaded
 from engine.api.guard import Guard
 from engine.api.server import serve
-from engine.contract import ConfigError, State
+from engine.contract import ConfigError, ErrorInfo, Stage, State
 from engine.flow.status import ChannelState
 from engine.observe.logs import configure
 from engine.settings import Listen
@@ -181,6 +181,11 @@ def test_ready_says_why_not(running: Running, engine: ScriptedEngine) -> None:
     assert answer.body["reasons"] == [{"channel": "emr-fhir", "state": "failed"}]
     engine.current = replace(READY, ready=False)
     assert "store" in ask(running, "/ready").body["reasons"][0]["summary"]
+    full = ErrorInfo("FLOW-DISK", "nearly full", Stage.STORING, help="free space")
+    engine.current = replace(READY, ready=False, refusing=full)
+    answer = ask(running, "/ready")
+    assert answer.status == 503
+    assert answer.body["reasons"] == [{"code": "FLOW-DISK", "summary": "nearly full"}]
     assert ask(running, "/live").status == 200
 
 

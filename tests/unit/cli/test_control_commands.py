@@ -12,7 +12,7 @@ import pytest
 from engine.api.engine import Reloaded
 from engine.cli.control import moment
 from engine.cli.messages import _printable
-from engine.contract import State
+from engine.contract import ErrorInfo, Stage, State
 from engine.flow.status import ChannelState
 from engine.syntax import Diagnostic, Position, Severity
 from tests.unit.api.conftest import Running
@@ -39,6 +39,17 @@ def test_status_exits_1_when_the_engine_is_not_ready(
     result = carebus("status", "--data", running.data, "--format", "json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["channels"][0]["state"] == "failed"
+
+
+def test_status_tells_that_no_messages_are_taken(
+    carebus: Carebus, running: Running, engine: ScriptedEngine
+) -> None:
+    full = ErrorInfo("FLOW-DISK", "nearly full", Stage.STORING, help="free space")
+    engine.current = replace(READY, ready=False, refusing=full)
+    result = carebus("status", "--data", running.data)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1 + len(READY.channels)
+    assert "takes no new messages: FLOW-DISK nearly full; free space" in result.stderr
 
 
 def test_without_an_engine_every_command_exits_3_and_says_what_to_do(

@@ -76,6 +76,13 @@ def test_a_queue_that_stands_still_is_blocked() -> None:
     assert "blocked" in shown(replace(STATUS, channels=(blocked,)))
 
 
+def test_an_engine_that_takes_no_messages_says_why() -> None:
+    full = ErrorInfo("FLOW-DISK", "the disk is nearly full", Stage.STORING, help="free space")
+    text = shown(replace(STATUS, refusing=full))
+    assert "takes no new messages: FLOW-DISK the disk is nearly full; free space" in text
+    assert "takes no new messages" not in shown(STATUS)
+
+
 def test_alerts_stand_before_the_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
     alerted = replace(TROUBLE, alerts=(Alert.QUEUE_OVER, Alert.OLDEST_OVER))
     status = replace(STATUS, channels=(alerted,))

@@ -349,11 +349,14 @@ async def test_back_pressure_is_said_and_nothing_is_stored(tmp_path: Path) -> No
         refused = await h.push("k refused")
         assert refused.outcome is Outcome.UNAVAILABLE
         assert refused.message_id is None
+        assert h.engine.status().refusing == refused.error
+        assert not h.engine.status().ready
         h.peer.gate.set()
         await h.until(lambda: len(h.peer.texts) == 3)
         async with asyncio.timeout(5):
             while (await h.push("k taken")).outcome is Outcome.UNAVAILABLE:
                 await asyncio.sleep(0.05)
+        assert h.engine.status().refusing is None
 
 
 async def test_acknowledged_only_when_delivered(tmp_path: Path) -> None:
