@@ -17,9 +17,10 @@ from engine.contract import DeliveryId
 class Decisions:
     """One event loop only."""
 
-    __slots__ = ("_taking", "_waiting")
+    __slots__ = ("_hurried", "_taking", "_waiting")
 
     def __init__(self) -> None:
+        self._hurried: set[DeliveryId] = set()
         self._taking: dict[DeliveryId, asyncio.Event] = {}
         self._waiting: dict[DeliveryId, asyncio.Event] = {}
 
@@ -42,6 +43,11 @@ class Decisions:
         waiting.set()
         return True
 
+    def hurry(self, delivery: DeliveryId) -> None:
+        """End the wait of the worker that has this delivery, or its next one before it begins."""
+        if not self.wake(delivery):
+            self._hurried.add(delivery)
+
     def pending(self, delivery: DeliveryId) -> bool:
         """Whether a decision is being taken at this moment."""
         return delivery in self._taking
@@ -53,6 +59,9 @@ class Decisions:
 
     async def wait(self, delivery: DeliveryId, longest: timedelta | None) -> bool:
         """True when a decision came, False after ``longest`` (None: wait for ever)."""
+        if delivery in self._hurried:
+            self._hurried.discard(delivery)
+            return True
         decided = self._waiting[delivery] = asyncio.Event()
         try:
             async with asyncio.timeout(None if longest is None else longest.total_seconds()):

@@ -202,7 +202,7 @@ class Engine:
         if before is not None and before.state is not State.UNCERTAIN:
             outbound = self._outbound.get(before.channel)
             if outbound is not None:
-                outbound.decisions.wake(delivery)
+                outbound.decisions.hurry(delivery)
             return
         entry = await self.store.replay(delivery, actor=actor)
         self._decided(entry.channel, delivery, entry)
