@@ -134,6 +134,14 @@ class ExpressionCompiler:
                 if self.scope.home().group is None:
                     cell = self.scope.segment_cell(name, self.unit.layout)
                     return Compiled(lambda run: bool(run[cell]))
+        if isinstance(node, Path) and isinstance(node.steps[-1], Number) and not self.unit.trace:
+            value_of = self.value(node).code  # a field is there when its first part is
+
+            def there(run: Run) -> bool:
+                value = value_of(run)
+                return value is not None and value is not NULL
+
+            return Compiled(there)
         found = self.node(node)
         if found.constant:
             return constant(truth(found.value))

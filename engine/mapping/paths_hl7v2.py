@@ -136,6 +136,8 @@ def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Co
             if number < 3 and node.name in HEADERS:
                 return text or None
             return first_leaf(run, text) if text else None
+        if kind is Component:
+            return decode(run, node[before]) if before < len(node) else None
         return None if node is None else slow(run, node)
 
     return code
@@ -214,6 +216,25 @@ def numbered(run: Run, node: Any, number: int) -> list[Any]:
     if kind is Component:
         return [decode(run, node[number - 1])] if number <= len(node) else []
     return [node] if number == 1 and node.__class__ is str else []
+
+
+def first_of(run: Run, node: Any, number: int) -> Any:
+    """The first that `numbered` finds, or None; a list stands for its first item."""
+    kind = node.__class__
+    if kind is Segment:
+        fields = node.fields
+        if number >= len(fields) or not fields[number]:
+            return None
+        text = fields[number]
+        if number < 3 and node.name in HEADERS:
+            return text
+        if run[REPETITION] in text:
+            text = text.partition(run[REPETITION])[0]
+        return Repetition(text.split(run[COMPONENT])) if text else None
+    if kind is list:
+        return first_of(run, node[0], number) if node else None
+    found = numbered(run, node, number)
+    return found[0] if found else None
 
 
 def named(node: Any, name: str) -> list[Any] | None:

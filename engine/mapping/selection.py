@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.mapping.paths_hl7v2 import named, numbered
+from engine.mapping.paths_hl7v2 import first_of, named, numbered
 from engine.mapping.paths_tree import candidates, member, present
 from engine.mapping.runstate import Code, Run
 from engine.mapping.values import leaf
@@ -97,6 +97,9 @@ def walk(root: Code, advances: tuple[Advance, ...], choices: bool) -> Callable[[
 
 def node_code(root: Code, advances: tuple[Advance, ...], choices: bool) -> Code:
     """The path's nodes (a list, or the first) as a variable holds them."""
+    chained = _chain(root, advances, choices)
+    if chained is not None:
+        return chained
     nodes = walk(root, advances, choices)
     if any(advance.many for advance in advances):
         return lambda run: nodes(run) or None
@@ -106,6 +109,76 @@ def node_code(root: Code, advances: tuple[Advance, ...], choices: bool) -> Code:
         return found[0] if found else None
 
     return first
+
+
+def _chain(root: Code, advances: tuple[Advance, ...], choices: bool) -> Code | None:
+    """The path as steps from one node to the next, when ``[*]`` stands at its end at most."""
+    code = root
+    for number, advance in enumerate(advances, start=1):
+        step, selectors = advance.step, advance.selectors
+        if len(selectors) > 1 or (selectors and selectors[0].index is not None):
+            return None
+        if not selectors:
+            if step is not None and step.__class__ is int:
+                code = _first_numbered(code, step)  # type: ignore[arg-type]
+            else:
+                code = _first_step(code, step, choices)
+        elif step is None:
+            return None
+        elif selectors[0].test is not None:
+            code = _first_where(code, step, choices, selectors[0].test, selectors[0].cell)
+        elif number == len(advances):
+            code = _every(code, step, choices)
+        else:
+            return None
+    return code
+
+
+def _first_numbered(before: Code, number: int) -> Code:
+    def first_numbered(run: Run) -> Any:
+        node = before(run)
+        if node is None:
+            return None
+        return first_of(run, node, number)
+
+    return first_numbered
+
+
+def _first_step(before: Code, step: int | str | None, choices: bool) -> Code:
+    def first_step(run: Run) -> Any:
+        node = before(run)
+        if node is None or (step is None and node.__class__ is not list):
+            return node
+        found = step_from(run, node, step, choices)
+        return found[0] if found else None
+
+    return first_step
+
+
+def _first_where(before: Code, step: int | str, choices: bool, test: Code, cell: int) -> Code:
+    def first_where(run: Run) -> Any:
+        node = before(run)
+        if node is None:
+            return None
+        for item in step_from(run, node, step, choices):
+            if item is not None:
+                run[cell] = item
+                if test(run):
+                    return item
+        return None
+
+    return first_where
+
+
+def _every(before: Code, step: int | str, choices: bool) -> Code:
+    def every(run: Run) -> Any:
+        node = before(run)
+        if node is None:
+            return None
+        found = step_from(run, node, step, choices)
+        return [item for item in found if item is not None] or None
+
+    return every
 
 
 def value_code(root: Code, advances: tuple[Advance, ...], choices: bool) -> Code:
