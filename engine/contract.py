@@ -622,6 +622,17 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Unfinished deliveries of the messages of one source to one target of one route."""
+
+    source: ChannelName  # the inbound channel
+    route: str
+    target: str
+    channel: ChannelName  # the outbound channel
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreRoom:
     """What back-pressure looks at, in bytes."""
 
@@ -694,6 +705,10 @@ class MessageStore(Component, Protocol):
 
     async def backlog(self) -> Sequence[Backlog]:
         """By channel and state; the DEAD are counted too.  Never counts what is finished."""
+
+    async def waiting(self) -> Sequence[Waiting]:
+        """Every unfinished delivery, by where it comes from and goes to.  Looks at each of them:
+        for a reload, not for every second."""
 
     async def room(self) -> StoreRoom:
         """Cheap enough to ask once a second.  Raises StoreUnavailable."""

@@ -39,6 +39,7 @@ class Reloaded:
     ok: bool
     version: str  # of the configuration that runs now
     diagnostics: tuple[Diagnostic, ...] = ()
+    warnings: tuple[str, ...] = ()  # about what waits in the store
 
 
 Reload = Callable[[str], Awaitable[Reloaded]]

@@ -117,6 +117,7 @@ def reloaded_to_dict(reloaded: Reloaded) -> dict[str, Any]:
         "ok": reloaded.ok,
         "version": reloaded.version,
         "diagnostics": [diagnostic_to_dict(found) for found in reloaded.diagnostics],
+        "warnings": list(reloaded.warnings),
     }
 
 

@@ -52,6 +52,12 @@ _ROWS: Final = (
         "Check the address, and that no firewall drops the connection silently: carebus check.",
     ),
     ErrorCode(
+        "FLOW-REMOVED",
+        "deliveries wait for a channel that is no longer configured",
+        "Configure it again under its old name, and they go on.  Or cancel them: carebus messages"
+        " --channel NAME --state queued shows their numbers.",
+    ),
+    ErrorCode(
         "FLOW-SENDING",
         "this delivery is being sent at this moment",
         "Look at its state again in a moment; then it can be cancelled or replayed, or it is sent.",

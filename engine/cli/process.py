@@ -93,9 +93,9 @@ class EngineProcess:
                 )
                 return Reloaded(False, self._version, loaded.diagnostics)
             # Also with the same version: a secret that a file or variable holds may be another.
-            await self._engine.reload(loaded.configuration)
+            orphans = await self._engine.reload(loaded.configuration)
             self._log.info("reloaded", actor=actor, version=self._version)
-            return Reloaded(True, self._version, loaded.diagnostics)
+            return Reloaded(True, self._version, loaded.diagnostics, tuple(map(str, orphans)))
 
     @property
     def _version(self) -> str:

@@ -28,4 +28,6 @@ def reload(data: Data = DATA) -> None:
             raise Refused(
                 ErrorInfo(refusal.code, refusal.title, Stage.STARTING, help=refusal.help)
             ) from refusal
+    for warning in done["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"reloaded; configuration {done['version'][:12]} runs")

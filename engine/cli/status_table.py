@@ -32,6 +32,7 @@ _STYLE: Final = {
     ChannelState.STARTING: "yellow",
     ChannelState.FAILED: "red bold",
     ChannelState.STOPPED: "dim",
+    ChannelState.REMOVED: "red bold",
 }
 
 

@@ -59,6 +59,7 @@ _CHINESE: Final[Mapping[str, str]] = {
     "running": "运行",
     "failed": "故障",
     "stopped": "已停止",
+    "removed": "已移除",
     "filtered": "已过滤",
     "unrouted": "无路由",
     "rejected": "已拒收",

@@ -27,6 +27,7 @@ from engine.contract import (
     Stage,
     State,
     Stored,
+    StoreError,
 )
 from engine.flow.alerts import Alert
 from engine.flow.awaited import Awaited
@@ -37,6 +38,7 @@ from engine.flow.housekeeping import Housekeeping
 from engine.flow.ids import MessageIds
 from engine.flow.inbound import InboundChannel
 from engine.flow.intake import Intake
+from engine.flow.orphans import Orphans, orphans
 from engine.flow.outbound import OutboundChannel
 from engine.flow.pressure import PressureLimits
 from engine.flow.services import ChannelServices
@@ -118,7 +120,9 @@ class Engine:
                 housekeeping = tasks.create_task(self._housekeeping.run())
                 await self._begin(self.configuration.channels.values())
                 started()
+                looking = tasks.create_task(self._orphans(self.configuration))
                 await self._stop.wait()
+                looking.cancel()
                 await self._drain()
                 housekeeping.cancel()
         finally:
@@ -132,14 +136,16 @@ class Engine:
         if fast:
             self._fast.set()
 
-    async def reload(self, configuration: Configuration) -> None:
+    async def reload(self, configuration: Configuration) -> tuple[Orphans, ...]:
         """Exchange the configuration as a whole.
 
         Channels whose files did not change keep their connections; their routes and mappings are
-        exchanged between two messages.  Returns when every changed channel was restarted.
+        exchanged between two messages.  Returns when every changed channel was restarted, with
+        what waits for something that is no longer configured.
         """
         async with self._reloading:
             change = diff(self.configuration, configuration)
+            found = await self._orphans(configuration)  # while all of them wait still
             new = configuration.channels
             stopping = [*change.removed, *change.changed]
             self.configuration = configuration
@@ -160,6 +166,7 @@ class Engine:
                 removed=change.removed,
                 routes=change.routes,
             )
+            return found
 
     async def stop_channel(self, name: str) -> None:
         """Stop one channel until `start_channel`; nothing is lost, its deliveries wait.
@@ -190,6 +197,23 @@ class Engine:
             refusing=self._housekeeping.refused,
             now=datetime.now(UTC),
         )
+
+    async def _orphans(self, configuration: Configuration) -> tuple[Orphans, ...]:
+        """Look for deliveries that have no place in this configuration, and warn of them."""
+        try:
+            found = orphans(await self.store.waiting(), configuration)
+        except StoreError as error:
+            self._log.error("waiting deliveries not read", code=error.info.code)
+            return ()
+        for each in found:
+            self._log.warning(
+                "deliveries wait for what is not configured",
+                channel=each.channel,
+                route=each.route,
+                target=each.target,
+                count=each.count,
+            )
+        return found
 
     # --- what a person does to a delivery -----------------------------------------------------
 

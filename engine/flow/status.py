@@ -22,6 +22,7 @@ class ChannelState(StrEnum):
     RUNNING = "running"
     FAILED = "failed"  # not opened, or the last send reached nobody; tried again with back-off
     STOPPED = "stopped"  # by a person, or because the engine drains
+    REMOVED = "removed"  # no longer configured, and deliveries wait for it
 
 
 Direction = Literal["inbound", "outbound"]

@@ -9,6 +9,7 @@ from engine.config.model import Channel, Configuration
 from engine.contract import Backlog, ErrorInfo, State
 from engine.flow.alerts import Alert, holding
 from engine.flow.inbound import InboundChannel
+from engine.flow.orphans import REMOVED
 from engine.flow.outbound import OutboundChannel
 from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
 
@@ -23,7 +24,8 @@ def survey(
     refusing: ErrorInfo | None,
     now: datetime,
 ) -> EngineStatus:
-    """Every configured channel in the order of its file's name, also those that are stopped."""
+    """Every configured channel in the order of its file's name, also those that are stopped; then
+    the channels that were removed while deliveries waited for them."""
     waiting = {(str(row.channel), row.state): row for row in backlog}
     channels = []
     for name, channel in sorted(configuration.channels.items()):
@@ -34,6 +36,7 @@ def survey(
             channels.append(_outbound(channel, outbound.get(name), rows, started_at, now))
     running = bool(channels) and all(each.state is ChannelState.RUNNING for each in channels)
     ready = running and refusing is None
+    channels += _removed(configuration, backlog, started_at)
     return EngineStatus(started_at, configuration.version, ready, tuple(channels), refusing)
 
 
@@ -103,6 +106,39 @@ def _outbound(
             now,
         ),
     )
+
+
+def _removed(
+    configuration: Configuration, backlog: Sequence[Backlog], started_at: datetime
+) -> list[ChannelStatus]:
+    rows: dict[str, dict[State, Backlog]] = {}
+    for row in backlog:
+        if row.channel not in configuration.channels:
+            rows.setdefault(row.channel, {})[row.state] = row
+    found = []
+    for name, of_state in sorted(rows.items()):
+        count = {state: row.count for state, row in of_state.items()}
+        unfinished = [row for state, row in of_state.items() if state is not State.DEAD]
+        if unfinished:
+            found.append(
+                ChannelStatus(
+                    name,
+                    "",
+                    "outbound",
+                    "",
+                    ChannelState.REMOVED,
+                    started_at,
+                    waiting=count.get(State.QUEUED, 0),
+                    retrying=count.get(State.RETRYING, 0),
+                    uncertain=count.get(State.UNCERTAIN, 0),
+                    dead=count.get(State.DEAD, 0),
+                    oldest_waiting=min(
+                        (row.oldest for row in unfinished if row.oldest is not None), default=None
+                    ),
+                    last_error=REMOVED,
+                )
+            )
+    return found
 
 
 def _alerts(

@@ -21,6 +21,7 @@ from engine.contract import (
     Payload,
     State,
     StoredEvent,
+    Waiting,
 )
 from engine.store import failures, schema, sqlite
 from engine.store.content import ContentFolder
@@ -71,6 +72,12 @@ _BACKLOGS: Final = tuple(
         .group_by(_delivery.channel, _delivery.state)
     )
     for states in (UNFINISHED, TROUBLED)
+)
+_WAITING: Final = sqlite.Read(
+    select(_message.channel, _delivery.route, _delivery.target, _delivery.channel, func.count())
+    .join_from(schema.delivery, schema.message, _message.seq == _delivery.message)
+    .where(schema.state_in(*UNFINISHED, table="delivery"))
+    .group_by(_message.channel, _delivery.route, _delivery.target, _delivery.channel)
 )
 
 
@@ -155,6 +162,14 @@ def backlog(connection: Connection) -> list[Backlog]:
     return [
         Backlog(ChannelName(channel), State(state), count, _accepted_at(connection, oldest))
         for channel, state, count, oldest in unfinished_rows + dead
+    ]
+
+
+def waiting(connection: Connection) -> list[Waiting]:
+    """Costs as much as there are unfinished deliveries, whatever the history."""
+    return [
+        Waiting(ChannelName(source), route, target, ChannelName(channel), count)
+        for source, route, target, channel, count in _WAITING(connection)
     ]
 
 

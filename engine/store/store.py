@@ -26,6 +26,7 @@ from engine.contract import (
     StoredEvent,
     StoreError,
     StoreRoom,
+    Waiting,
 )
 from engine.store import migrate, reading, recovery, retention, room, search, sqlite, steps
 from engine.store.content import LARGE, ContentFolder
@@ -260,6 +261,9 @@ class SqlStore:
 
     async def backlog(self) -> Sequence[Backlog]:
         return await self._readers.run(reading.backlog)
+
+    async def waiting(self) -> Sequence[Waiting]:
+        return await self._readers.run(reading.waiting)
 
     async def room(self) -> StoreRoom:
         return await self._readers.call(lambda: room.measure(self.path))

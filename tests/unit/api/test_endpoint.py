@@ -203,7 +203,12 @@ def test_the_status_comes_back_as_it_went(client: ControlClient, engine: Scripte
 
 
 def test_a_reload_says_what_runs_now(client: ControlClient, engine: ScriptedEngine) -> None:
-    assert client.reload() == {"ok": True, "version": "def456", "diagnostics": []}
+    assert client.reload() == {
+        "ok": True,
+        "version": "def456",
+        "diagnostics": [],
+        "warnings": [],
+    }
     assert engine.done == [("reload", 0, "王护士")]
 
 

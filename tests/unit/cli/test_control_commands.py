@@ -184,7 +184,10 @@ def test_a_cancel_that_is_refused_exits_4(
 def test_a_reload_says_what_runs_or_what_is_wrong(
     carebus: Carebus, running: Running, engine: ScriptedEngine
 ) -> None:
-    assert "def456" in carebus("reload", "--data", running.data).stdout
+    engine.reloaded = Reloaded(True, "def456", warnings=("2 deliveries wait",))
+    reloaded = carebus("reload", "--data", running.data)
+    assert "def456" in reloaded.stdout
+    assert reloaded.stderr == "warning: 2 deliveries wait\n"
     wrong = Diagnostic("Y001", Severity.ERROR, "a tab", Position("routes.yaml", 3, 1))
     engine.reloaded = Reloaded(False, "abc123", (wrong,))
     refused = carebus("reload", "--data", running.data)

@@ -19,6 +19,7 @@ from engine.contract import (
 )
 from engine.flow import outbox, supervision
 from engine.flow.alerts import Alert
+from engine.flow.orphans import Orphans
 from engine.flow.status import ChannelState
 from tests.unit.flow.hospital import (
     FAST,
@@ -152,6 +153,28 @@ async def test_a_reload_restarts_only_what_changed(tmp_path: Path) -> None:
             mine = [text for text in new_peer.texts if text.startswith(f"K{key} ")]
             assert mine == [f"K{key} {n}" for n in range(300) if n % 20 == key]
         assert h.engine.status().version == "c2"
+
+
+async def test_what_waits_for_something_removed_is_told(tmp_path: Path) -> None:
+    source, peer = Push(), Scripted()
+    peer.opening = NotConnected(INFO)
+    old = plain(source, peer)
+    without_route = configuration([*old.channels.values()], [], "c2")
+    without_channel = configuration([old.channels["in"]], [], "c3")
+    async with hospital(tmp_path, lambda *_: old, source=source, peer=peer) as h:
+        receipts = [await h.push(f"k {n}") for n in range(2)]
+        assert await h.engine.reload(old) == ()
+        assert await h.engine.reload(without_route) == (Orphans("out", "all", "out", 2),)
+        [gone] = await h.engine.reload(without_channel)
+        assert "2 deliveries wait for channel out" in str(gone)
+        await h.until(lambda: h.engine.status().channels[-1].waiting == 2)
+        removed = h.engine.status().channels[-1]
+        assert (removed.name, removed.state) == ("out", ChannelState.REMOVED)
+        assert h.engine.status().ready  # it takes and sends all that it is configured for
+        peer.opening = None
+        assert await h.engine.reload(old) == ()
+        await h.until_state(receipts[1].message_id, State.SENT)
+        assert [each.name for each in h.engine.status().channels] == ["in", "out"]
 
 
 async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> None:

@@ -101,9 +101,12 @@ async def test_a_summary_shows_the_newest_event_of_each_delivery(store: SqlStore
     assert [(row.channel, row.state, row.count, row.oldest) for row in backlog] == [
         (OUTBOUND, State.RETRYING, 1, summary.received_at)
     ]
+    [waiting] = await store.waiting()
+    assert (waiting.source, waiting.channel, waiting.count) == (INBOUND, OUTBOUND, 1)
     await store.record(step(stored, State.QUEUED))
     await store.record(step(stored, State.DEAD))
     assert [row.state for row in await store.backlog()] == [State.DEAD]
+    assert await store.waiting() == []
 
 
 # --- plans ----------------------------------------------------------------------------------
@@ -184,6 +187,10 @@ def test_no_other_read_scans_the_history(explained: Any, tmp_path: Path) -> None
     reading.backlog(explained)
     assert "SCAN delivery USING COVERING INDEX delivery_outbox" in explained.plans[plans:]
     assert scans(explained.plans[:plans]) == []
+    plans = len(explained.plans)
+    reading.waiting(explained)
+    assert "SCAN delivery USING INDEX delivery_outbox" in explained.plans[plans:]
+    assert scans(explained.plans[plans:]) == []
 
 
 @pytest.mark.parametrize("channel", [None, ChannelName("his-adt")])
