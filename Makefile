@@ -32,11 +32,11 @@ check: setup-test
 	.venv/bin/mypy
 	.venv/bin/pytest -q tests/unit
 
-# Everything: also conformance, integration with real peers, the corpora, faults.
+# And the rest: conformance, integration with real peers, the corpora, faults.
 test: check
 	.venv/bin/carebus lint . README.md docs/*.md
 	.venv/bin/carebus test
-	.venv/bin/pytest -q tests
+	.venv/bin/pytest -q tests --ignore tests/unit
 
 # make bench ONLY="accept e2e" runs some sections; WRITE=yes writes docs/performance-figures.md.
 bench: setup-test
