@@ -703,6 +703,20 @@ class MessageStore(Component, Protocol):
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
         """QUEUED, RETRYING, UNCERTAIN or DEAD → CANCELLED."""
 
+    async def reroute(
+        self,
+        message_id: MessageId,
+        deliveries: Sequence[NewDelivery],
+        *,
+        actor: str,
+        config_version: str,
+    ) -> Sequence[OutboxEntry]:
+        """UNROUTED or FILTERED → RECEIVED, with these deliveries, at least one: a message that no
+        route wanted when it came is routed again.  Each begins QUEUED, with an event that names
+        the actor.
+
+        Raises IllegalTransition, UnknownMessage (also when its content was purged)."""
+
     async def backlog(self) -> Sequence[Backlog]:
         """By channel and state; the DEAD are counted too.  Never counts what is finished."""
 

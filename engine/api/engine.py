@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.contract import DeliveryId, MessageStore
+from engine.contract import DeliveryId, MessageId, MessageStore
 from engine.flow.status import EngineStatus
 from engine.syntax.diagnostics import Diagnostic
 
@@ -21,6 +21,10 @@ class ControlledEngine(Protocol):
 
     async def replay(self, delivery: DeliveryId, *, actor: str) -> Any:
         """Raises IllegalTransition, UnknownMessage or StoreUnavailable."""
+
+    async def reroute(self, message_id: MessageId, *, actor: str) -> Any:
+        """Raises IllegalTransition, UnknownMessage, FormatError, MappingError or
+        StoreUnavailable."""
 
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> Any:
         """Raises IllegalTransition, UnknownMessage or StoreUnavailable."""

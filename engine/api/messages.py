@@ -85,7 +85,8 @@ class Messages:
                 409,
                 "P015",
                 "no delivery of this message can be replayed",
-                "only a delivery that is sent, dead, cancelled or uncertain can",
+                "only one that is sent, dead, cancelled or uncertain can, or a message that is"
+                " unrouted or filtered",
             )
         return await self._replay(chosen, actor)
 
@@ -108,13 +109,11 @@ class Messages:
         self._log.info(
             "deliveries replayed", count=len(chosen) - len(failed), failed=len(failed), actor=actor
         )
-        refused = {one.found.delivery.delivery for one in failed}
+        refused = {id(one.found) for one in failed}
         return answer(
             {
                 "dry_run": False,
-                "deliveries": [
-                    _found(one) for one in chosen if one.delivery.delivery not in refused
-                ],
+                "deliveries": [_found(one) for one in chosen if id(one) not in refused],
                 "failed": [
                     {**_found(one.found), "error": error_to_dict(one.error.info)} for one in failed
                 ],
@@ -130,4 +129,15 @@ class Messages:
 
 
 def _found(one: replays.Found) -> dict[str, Any]:
-    return {"message_id": one.message_id, **delivery_to_dict(one.delivery)}
+    """A delivery; or, with ``delivery`` null, a message that is routed again."""
+    message = one.message
+    if one.delivery is not None:
+        return {"message_id": message.message_id, **delivery_to_dict(one.delivery)}
+    return {
+        "message_id": message.message_id,
+        "delivery": None,
+        "route": "",
+        "target": "",
+        "channel": message.channel,
+        "state": message.state,
+    }

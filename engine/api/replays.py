@@ -1,4 +1,7 @@
-"""Replaying many deliveries at once: found first, then oldest first, never more than a bound."""
+"""Replaying many deliveries at once: found first, then oldest first, never more than a bound.
+
+A message that no route wanted has no deliveries; replaying it routes it again.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,15 @@ MOST: Final = 10_000
 """Deliveries of one request.  A larger answer is refused: half of it would break the order."""
 
 REPLAYABLE: Final = frozenset({State.SENT, State.DEAD, State.CANCELLED, State.UNCERTAIN})
+REROUTABLE: Final = frozenset({State.UNROUTED, State.FILTERED})
 
 _PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    message_id: MessageId
-    delivery: DeliverySummary
+    message: MessageSummary
+    delivery: DeliverySummary | None  # None: the message itself, to be routed again
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +43,32 @@ class Failed:
 
 
 def replayable(message: MessageSummary, query: Query) -> Sequence[Found]:
-    """The message's deliveries that ``query`` means: those in its state (any state that can be
-    replayed when it names none), and of its channel when that is an outbound one."""
+    """What of the message ``query`` means: the deliveries in its state (any state that can be
+    replayed when it names none) and of its channel when that is an outbound one; or the message,
+    when no route wanted it."""
+    if message.state in REROUTABLE:
+        return [Found(message, None)] if query.state in (None, message.state) else []
     states = REPLAYABLE if query.state is None else REPLAYABLE & {query.state}
     any_channel = query.channel is None or query.channel == message.channel
     return [
-        Found(message.message_id, delivery)
+        Found(message, delivery)
         for delivery in message.deliveries
         if delivery.state in states and (any_channel or delivery.channel == query.channel)
     ]
 
 
 async def find(store: MessageStore, query: Query) -> Sequence[Found]:
-    """Every delivery the query means, oldest first.
+    """All that the query means, oldest first.
 
     ``query.limit`` and ``query.before`` are ignored.  Raises Problem (422) when there are more
     than `MOST`, or when the query names no state, or one that cannot be replayed.
     """
-    if query.state is None or query.state not in REPLAYABLE:
+    if query.state is None or query.state not in REPLAYABLE | REROUTABLE:
         raise Problem(
             422,
             "P017",
             "a replay needs the state of the deliveries it means",
-            f"give one of {', '.join(sorted(REPLAYABLE))}",
+            f"give one of {', '.join(sorted(REPLAYABLE | REROUTABLE))}",
         )
     found: list[Found] = []
     before: MessageId | None = None
@@ -77,8 +84,13 @@ async def find(store: MessageStore, query: Query) -> Sequence[Found]:
                 "narrow the search with since and until, and replay the oldest part first",
             )
         if len(page) < _PAGE:
-            return sorted(found, key=lambda one: one.delivery.delivery)
+            return sorted(found, key=_age)
         before = page[-1].message_id
+
+
+def _age(one: Found) -> tuple[int, MessageId]:
+    """Deliveries by number, messages by the time they came."""
+    return 0 if one.delivery is None else one.delivery.delivery, one.message.message_id
 
 
 async def replay(
@@ -89,7 +101,10 @@ async def replay(
     failed: list[Failed] = []
     for one in chosen:
         try:
-            await engine.replay(one.delivery.delivery, actor=actor)
+            if one.delivery is None:
+                await engine.reroute(one.message.message_id, actor=actor)
+            else:
+                await engine.replay(one.delivery.delivery, actor=actor)
         except EngineError as error:
             failed.append(Failed(one, error))
     return failed

@@ -73,6 +73,11 @@ _ROWS: Final = (
         "Configure it again and replay, or cancel the delivery.",
     ),
     ErrorCode(
+        "FLOW-UNWANTED",
+        "still no route wants a message that is replayed",
+        "carebus route FILE --from CHANNEL says why; mend routes.yaml, reload and replay again.",
+    ),
+    ErrorCode(
         "STORE-BUSY",
         "another program holds the database",
         "Close the program that has the database open for writing; read it with a copy instead.",

@@ -15,11 +15,14 @@ from engine.cli.output import Form, print_json, print_table, terminal
 def replay(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(help="Delivery numbers, or message ids for all their deliveries."),
+        typer.Argument(help="Delivery numbers, or message ids for all that came of them."),
     ] = None,
     data: Data = DATA,
     state: Annotated[
-        str, typer.Option(help="Without ids: all that are dead, uncertain, cancelled or sent.")
+        str,
+        typer.Option(
+            help="Without ids: all that are dead, uncertain, cancelled, sent, unrouted or filtered."
+        ),
     ] = "",
     channel: Annotated[str, typer.Option(help="Without ids: only of this channel.")] = "",
     type: Annotated[str, typer.Option(help="Without ids: only this type.")] = "",
@@ -34,6 +37,7 @@ def replay(
 
     Give delivery numbers or message ids; or describe them (--state dead --channel emr-fhir
     --since 2h): then they are shown first, and replayed oldest first once you agree.
+    A message that no route wanted (unrouted, filtered) is routed again instead.
     """
     given = search_of(
         state=state,
@@ -59,7 +63,7 @@ def replay(
             if not terminal():
                 raise typer.BadParameter("nobody can be asked here; add --yes or --dry-run")
             _show(planned, Form.TABLE)
-            typer.confirm(f"replay {len(planned['deliveries'])} deliveries?", abort=True)
+            typer.confirm(f"replay {len(planned['deliveries'])} of them?", abort=True)
         done = engine.replay_many(given, dry_run=False)
     _show(done, form)
     if done["failed"]:
@@ -78,6 +82,7 @@ def cancel(
 
 
 def _each(ids: Sequence[str], data: Any, form: Form) -> None:
+    failed = False
     with control(data) as engine:
         for one in ids:
             if one.isascii() and one.isdigit():
@@ -87,7 +92,11 @@ def _each(ids: Sequence[str], data: Any, form: Form) -> None:
                 else:
                     typer.echo(f"delivery {one} replayed")
             else:
-                _show(engine.replay_message(one), form)
+                answer = engine.replay_message(one)
+                _show(answer, form)
+                failed = failed or bool(answer["failed"])
+    if failed:
+        raise typer.Exit(Exit.FAILED)
 
 
 def _show(answer: Any, form: Form) -> None:
@@ -99,9 +108,9 @@ def _show(answer: Any, form: Form) -> None:
         ("delivery", "message", "route", "channel", "state", "error"),
         [
             (
-                str(one["delivery"]),
+                str(one["delivery"] or "-"),
                 one["message_id"],
-                one["route"],
+                one["route"] or "-",
                 one["channel"],
                 one["state"] if answer["dry_run"] else "replayed",
                 "",
@@ -110,9 +119,9 @@ def _show(answer: Any, form: Form) -> None:
         ]
         + [
             (
-                str(one["delivery"]),
+                str(one["delivery"] or "-"),
                 one["message_id"],
-                one["route"],
+                one["route"] or "-",
                 one["channel"],
                 one["state"],
                 f"{one['error']['code']} {one['error']['summary']}",

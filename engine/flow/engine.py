@@ -21,6 +21,7 @@ from engine.contract import (
     DeliveryId,
     ErrorInfo,
     IllegalTransition,
+    MessageId,
     MessageStore,
     NewMessage,
     OutboxEntry,
@@ -41,6 +42,7 @@ from engine.flow.intake import Intake
 from engine.flow.orphans import Orphans, orphans
 from engine.flow.outbound import OutboundChannel
 from engine.flow.pressure import PressureLimits
+from engine.flow.rerouting import planned_again
 from engine.flow.services import ChannelServices
 from engine.flow.status import EngineStatus
 from engine.flow.supervision import defect, pause
@@ -243,6 +245,23 @@ class Engine:
                 raise IllegalTransition(_SENDING_NOW)
             await self.store.cancel(delivery, actor=actor)
             outbound.decided(delivery, None)
+
+    async def reroute(self, message_id: MessageId, *, actor: str) -> None:
+        """Route an UNROUTED or FILTERED message again, with what is configured now.
+
+        Raises IllegalTransition (also when still no route wants it), UnknownMessage, FormatError,
+        MappingError.
+        """
+        message = await self.store.load(message_id)
+        configuration = self.configuration
+        entries = await self.store.reroute(
+            message_id,
+            planned_again(message, configuration),
+            actor=actor,
+            config_version=configuration.version,
+        )
+        for entry in entries:
+            self._decided(entry.channel, entry.delivery, entry)
 
     def _decided(self, channel: str, delivery: DeliveryId, entry: OutboxEntry) -> None:
         outbound = self._outbound.get(channel)

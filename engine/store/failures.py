@@ -30,6 +30,11 @@ def not_begun(state: str) -> IllegalTransition:
     return IllegalTransition(ErrorInfo("STORE-TRANSITION", summary, Stage.STORING))
 
 
+def not_rerouted(state: str) -> IllegalTransition:
+    summary = f"a message that is {state} cannot be routed again: only an unrouted or filtered one"
+    return IllegalTransition(ErrorInfo("STORE-TRANSITION", summary, Stage.STORING))
+
+
 def unknown(what: str) -> UnknownMessage:
     return UnknownMessage(ErrorInfo("STORE-UNKNOWN", f"no such {what} is stored", Stage.STORING))
 

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from engine.contract import DeliveryId, Event, MessageId, NewMessage, State, Stored, StoreError
+from engine.contract import (
+    DeliveryId,
+    Event,
+    MessageId,
+    NewDelivery,
+    NewMessage,
+    State,
+    Stored,
+    StoreError,
+)
 from engine.store import failures, statements
 from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
 from engine.store.rows import (
@@ -125,23 +134,7 @@ class Ledger:
             first = number + 1
             for target in new.deliveries:
                 number += 1
-                deliveries.append(
-                    (
-                        number,
-                        seq,
-                        target.route,
-                        target.target,
-                        target.channel,
-                        target.lane,
-                        target.key_hash,
-                        "queued",
-                        0,
-                        None,
-                        0,
-                        0,
-                        0,
-                    )
-                )
+                deliveries.append(delivery_row(number, seq, target))
             request.result = Stored(message.id, tuple(map(DeliveryId, range(first, number + 1))))
             messages.append(_message_row(seq, new, received_at, first))
             payload = message.payload
@@ -331,6 +324,25 @@ def _message_row(seq: int, new: NewMessage, received_at: int, first_delivery: in
         error_text(new.error),
         " ".join(message.parents) or None,
         object_text(message.attributes),
+    )
+
+
+def delivery_row(number: int, seq: int, target: NewDelivery, event: int = 0) -> Row:
+    """The row of a new delivery of message ``seq``; ``event`` is its newest one, if any."""
+    return (
+        number,
+        seq,
+        target.route,
+        target.target,
+        target.channel,
+        target.lane,
+        target.key_hash,
+        "queued",
+        0,
+        None,
+        0,
+        0,
+        event,
     )
 
 

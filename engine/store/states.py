@@ -2,8 +2,8 @@
 
 Pure.  The engine's own steps and a person's steps are two tables, because a person may do what
 the engine must never do by itself: send again what was SENT, or give up what waits.  The states of
-a message as received (RECEIVED, FILTERED, UNROUTED, REJECTED) are given once, at acceptance, and
-never change; a delivery begins QUEUED.
+a message as received (RECEIVED, FILTERED, UNROUTED, REJECTED) are given at acceptance; only a
+person changes one, by routing a message again that no route wanted.  A delivery begins QUEUED.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ PERSON_STEPS: Final[Mapping[State, frozenset[State]]] = {
     State.CANCELLED: frozenset({State.QUEUED}),
 }
 """From → to, for `MessageStore.replay` and `MessageStore.cancel`."""
+
+REROUTABLE: Final = frozenset({State.FILTERED, State.UNROUTED})
+"""Messages that `MessageStore.reroute` makes RECEIVED: they were read, and no route wanted them."""
 
 PEER_MAY_HAVE_IT: Final = frozenset({State.SENT, State.UNCERTAIN})
 """A replay out of these states is a possible duplicate."""

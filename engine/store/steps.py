@@ -1,14 +1,16 @@
-"""What a person does to a delivery: replay and cancel.  Functions of the writer's transaction; each
-checks everything before it writes."""
+"""What a person does: replay and cancel a delivery, route a message again.  Functions of the
+writer's transaction; each checks everything before it writes."""
 
 from __future__ import annotations
 
-from engine.contract import DeliveryId, Event, OutboxEntry, State
+from collections.abc import Sequence
+
+from engine.contract import DeliveryId, Event, MessageId, NewDelivery, OutboxEntry, State
 from engine.store import failures
-from engine.store.ledger import Ledger, event_row
+from engine.store.ledger import Ledger, delivery_row, event_row
 from engine.store.reading import entry
-from engine.store.statements import INSERT_EVENTS
-from engine.store.states import PEER_MAY_HAVE_IT, PERSON_STEPS
+from engine.store.statements import INSERT_DELIVERIES, INSERT_EVENTS
+from engine.store.states import PEER_MAY_HAVE_IT, PERSON_STEPS, REROUTABLE
 
 
 def replay(ledger: Ledger, number: DeliveryId, actor: str) -> OutboxEntry:
@@ -38,6 +40,46 @@ def cancel(ledger: Ledger, number: DeliveryId, actor: str) -> None:
         attempt=found.attempt,
         possible_duplicate=found.possible_duplicate,
     )
+
+
+def reroute(
+    ledger: Ledger,
+    message_id: MessageId,
+    deliveries: Sequence[NewDelivery],
+    actor: str,
+    config_version: str,
+) -> list[OutboxEntry]:
+    """Raises IllegalTransition, UnknownMessage (also when its content was purged)."""
+    row = ledger.connection.execute(
+        "SELECT m.seq, m.state, c.seq FROM message AS m LEFT JOIN content AS c ON c.seq = m.seq"
+        " WHERE m.id = ?",
+        (message_id,),
+    ).fetchone()
+    if row is None:
+        raise failures.unknown("message")
+    seq, state, kept = row
+    if state not in REROUTABLE:
+        raise failures.not_rerouted(state)
+    if kept is None:
+        raise failures.purged()
+    # It had no deliveries, so their ids can follow each other now as they would have then.
+    first = ledger.delivery + 1
+    numbers = range(first, first + len(deliveries))
+    ledger.delivery += len(deliveries)
+    ledger.connection.execute(
+        "UPDATE message SET state = ?, delivery = ?, fanout = ?, config_version = ? WHERE seq = ?",
+        (State.RECEIVED.value, first, len(deliveries), config_version, seq),
+    )
+    rows, events = [], []
+    for number, wanted in zip(numbers, deliveries, strict=True):
+        ledger.event += 1
+        rows.append(delivery_row(number, seq, wanted, ledger.event))
+        event = Event(DeliveryId(number), message_id, State.QUEUED, ledger.now(), actor=actor)
+        events.append(event_row(ledger.event, event))
+    INSERT_DELIVERIES.execute(ledger.connection, rows)
+    INSERT_EVENTS.execute(ledger.connection, events)
+    entered = [entry(ledger.connection, DeliveryId(number)) for number in numbers]
+    return [one for one in entered if one is not None]
 
 
 def _checked(ledger: Ledger, number: DeliveryId, target: State) -> OutboxEntry:

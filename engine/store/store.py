@@ -18,6 +18,7 @@ from engine.contract import (
     Message,
     MessageId,
     MessageSummary,
+    NewDelivery,
     NewMessage,
     OutboxEntry,
     Payload,
@@ -141,6 +142,20 @@ class SqlStore:
 
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
         await self._put(Job, lambda ledger: steps.cancel(ledger, delivery, actor))
+
+    async def reroute(
+        self,
+        message_id: MessageId,
+        deliveries: Sequence[NewDelivery],
+        *,
+        actor: str,
+        config_version: str,
+    ) -> Sequence[OutboxEntry]:
+        entries: Sequence[OutboxEntry] = await self._put(
+            Job,
+            lambda ledger: steps.reroute(ledger, message_id, deliveries, actor, config_version),
+        )
+        return entries
 
     async def recover(self) -> Mapping[str, int]:
         """``uncertain``: sends that were under way; ``possible_duplicate``: deliveries flagged

@@ -107,7 +107,10 @@ class ScriptedEngine:
             for message in reversed(self.messages)
             if query.message_id in (None, message.message_id)
             and (query.before is None or message.message_id < query.before)
-            and (query.state is None or any(d.state == query.state for d in message.deliveries))
+            and (
+                query.state in (None, message.state)
+                or any(d.state == query.state for d in message.deliveries)
+            )
             and all(message.keys.get(key) == value for key, value in query.keys.items())
         ]
         return found[: query.limit]
@@ -129,6 +132,12 @@ class ScriptedEngine:
 
     async def replay(self, delivery: DeliveryId, *, actor: str) -> None:
         self._move("replay", delivery, State.QUEUED, actor, (State.DEAD, State.SENT))
+
+    async def reroute(self, wanted: MessageId, *, actor: str) -> None:
+        for index, message in enumerate(self.messages):
+            if message.message_id == wanted:
+                self.messages[index] = replace(message, state=State.RECEIVED)
+                self.done.append(("reroute", index + 1, actor))
 
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
         self._move("cancel", delivery, State.CANCELLED, actor, (State.DEAD, State.QUEUED))

@@ -358,6 +358,20 @@ def test_a_message_is_replayed_with_all_its_deliveries(
     assert (refused.value.status, refused.value.code) == (409, "P015")
 
 
+def test_messages_that_no_route_wanted_are_routed_again(
+    client: ControlClient, engine: ScriptedEngine
+) -> None:
+    for state in (State.UNROUTED, State.FILTERED, State.UNROUTED):
+        engine.add(State.QUEUED, deliveries=0)
+        engine.messages[-1] = replace(engine.messages[-1], state=state)
+    [one] = client.replay_message(message_id(2))["deliveries"]
+    assert (one["message_id"], one["delivery"], one["state"]) == (message_id(2), None, "filtered")
+    planned = client.replay_many({"state": "unrouted"}, dry_run=True)
+    assert [one["message_id"] for one in planned["deliveries"]] == [message_id(1), message_id(3)]
+    client.replay_many({"state": "unrouted"}, dry_run=False)
+    assert engine.done == [("reroute", number, "王护士") for number in (2, 1, 3)]
+
+
 def test_many_are_replayed_oldest_first_and_only_after_a_dry_run(
     client: ControlClient, engine: ScriptedEngine
 ) -> None:

@@ -148,6 +148,17 @@ def test_deliveries_and_messages_are_replayed_by_their_ids(
     ]
 
 
+def test_an_unrouted_message_is_replayed_by_its_id(
+    carebus: Carebus, running: Running, engine: ScriptedEngine
+) -> None:
+    wanted = engine.add(State.QUEUED, deliveries=0)
+    engine.messages[-1] = replace(engine.messages[-1], state=State.UNROUTED)
+    result = carebus("replay", wanted, "--data", running.data)
+    assert result.exit_code == 0
+    assert f"-\t{wanted}\t-\this-adt\treplayed" in result.stdout
+    assert engine.done == [("reroute", 1, "anna")]
+
+
 def test_a_replay_of_many_needs_a_yes(
     carebus: Carebus, running: Running, engine: ScriptedEngine
 ) -> None:

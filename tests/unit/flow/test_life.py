@@ -7,9 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.config.model import Alerts, Configuration, Ordering, Route
 from engine.contract import (
     ErrorInfo,
+    IllegalTransition,
     NotConnected,
     Outcome,
     RetryableError,
@@ -175,6 +178,31 @@ async def test_what_waits_for_something_removed_is_told(tmp_path: Path) -> None:
         assert await h.engine.reload(old) == ()
         await h.until_state(receipts[1].message_id, State.SENT)
         assert [each.name for each in h.engine.status().channels] == ["in", "out"]
+
+
+async def test_an_unrouted_message_is_routed_again_once_a_route_wants_it(tmp_path: Path) -> None:
+    source, peer = Push(), Scripted()
+    wanted = plain(source, peer)
+    nothing = configuration([*wanted.channels.values()], [], "c0")
+    async with hospital(tmp_path, lambda *_: nothing, source=source, peer=peer) as h:
+        receipt = await h.push("k x")
+        message_id = receipt.message_id
+        assert message_id is not None
+        assert (await h.summary(message_id)).state is State.UNROUTED
+        with pytest.raises(IllegalTransition, match="FLOW-UNWANTED"):
+            await h.engine.reroute(message_id, actor="anna")
+        await h.engine.reload(wanted)
+        await h.engine.reroute(message_id, actor="anna")
+        await h.until(lambda: h.peer.texts == ["K X"])
+        await h.until_state(message_id, State.SENT)
+        after = await h.push("k y")
+        await h.until_state(after.message_id, State.SENT)
+        with pytest.raises(IllegalTransition, match="STORE-TRANSITION"):
+            await h.engine.reroute(message_id, actor="anna")
+        assert peer.texts == ["K X", "K Y"]
+        await h.engine.reload(configuration([wanted.channels["out"]], [], "c2"))
+        with pytest.raises(IllegalTransition, match="FLOW-UNBOUND"):
+            await h.engine.reroute(message_id, actor="anna")
 
 
 async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from engine.store.states import (
     MESSAGE_STATES,
     NOT_ROUTED,
     PERSON_STEPS,
+    REROUTABLE,
     UNFINISHED,
     sources,
 )
@@ -46,6 +47,7 @@ def test_every_state_belongs_to_a_message_or_to_a_delivery() -> None:
     assert {*MESSAGE_STATES, *UNFINISHED, *FINISHED} == set(State)
     assert not MESSAGE_STATES & {*UNFINISHED, *FINISHED}
     assert set(NOT_ROUTED) == MESSAGE_STATES - {State.RECEIVED}
+    assert set(NOT_ROUTED) - REROUTABLE == {State.REJECTED}, "nothing can be routed by its bytes"
 
 
 def test_sources_turns_the_table_round() -> None:
