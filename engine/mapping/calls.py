@@ -13,6 +13,7 @@ from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.failures import FunctionError, failed
 from engine.mapping.forms import FORMS
 from engine.mapping.functions.signature import Context, Function, Kind, Parameter
+from engine.mapping.fusing import fuse
 from engine.mapping.patterns import Pattern, PatternRefused
 from engine.mapping.runstate import MEMO, Code, Run
 from engine.mapping.values import number_of, text_of
@@ -83,6 +84,7 @@ def _call(compiler: ExpressionCompiler, call: Call, function: Function) -> Compi
         arguments,
         [None if argument.constant else c for argument, c in zip(arguments, converts, strict=True)],
         str(compiler.place(call)),
+        not compiler.unit.trace,
     )
     if all(argument.constant for argument in arguments) and not function.wants_context:
         try:
@@ -106,13 +108,15 @@ def _invocation(
     arguments: Sequence[Compiled],
     converts: Sequence[Callable[[Any], Any] | None],
     where: str,
+    fuses: bool,
 ) -> Code:
     """The closure that evaluates the arguments and calls the function."""
     name, call, wants_context = function.name, function.call, function.wants_context
     codes = [argument.code for argument in arguments]
+    separate = fuse if fuses else _as_it_is
     lifts = bool(parameters) and parameters[0].kind in _SINGLE
     steps = tuple(
-        (code, convert, parameter.takes_missing, parameter.kind is Kind.ANY)
+        (separate(code), convert, parameter.takes_missing, parameter.kind is Kind.ANY)
         for code, convert, parameter in zip(codes, converts, parameters, strict=True)
     )
 
@@ -121,10 +125,8 @@ def _invocation(
             if wants_context:
                 return call(run[MEMO] or _context(run), *arguments)
             return call(*arguments)
-        except FunctionError as error:
-            raise failed("R301", where, f"{name}() failed: {error}") from None
         except _FAILURES as error:
-            raise failed("R301", where, f"{name}() failed: {type(error).__name__}") from None
+            raise call_failed(error, name, where) from None
 
     def convert_one(convert: Callable[[Any], Any], value: Any) -> Any:
         try:
@@ -185,10 +187,8 @@ def _invocation(
                 return None if value is None else slowly(run, value)
             try:
                 return call(run[MEMO] or _context(run), value, *rest)
-            except FunctionError as error:
-                raise failed("R301", where, f"{name}() failed: {error}") from None
             except _FAILURES as error:
-                raise failed("R301", where, f"{name}() failed: {type(error).__name__}") from None
+                raise call_failed(error, name, where) from None
 
     elif rest:
 
@@ -198,10 +198,8 @@ def _invocation(
                 return None if value is None else slowly(run, value)
             try:
                 return call(value, *rest)
-            except FunctionError as error:
-                raise failed("R301", where, f"{name}() failed: {error}") from None
             except _FAILURES as error:
-                raise failed("R301", where, f"{name}() failed: {type(error).__name__}") from None
+                raise call_failed(error, name, where) from None
 
     else:
 
@@ -211,10 +209,8 @@ def _invocation(
                 return None if value is None else slowly(run, value)
             try:
                 return call(value)
-            except FunctionError as error:
-                raise failed("R301", where, f"{name}() failed: {error}") from None
             except _FAILURES as error:
-                raise failed("R301", where, f"{name}() failed: {type(error).__name__}") from None
+                raise call_failed(error, name, where) from None
 
     convert_first = converts[0]
 
@@ -228,6 +224,16 @@ def _invocation(
         return invoke(run, [convert_one(convert_first, value), *rest])
 
     return with_constants
+
+
+def _as_it_is(code: Code) -> Code:
+    return code
+
+
+def call_failed(error: Exception, name: str, where: str) -> MappingError:
+    """Says what a function says itself; of every other exception only its kind."""
+    said = str(error) if isinstance(error, FunctionError) else type(error).__name__
+    return failed("R301", where, f"{name}() failed: {said}")
 
 
 def _context(run: Run) -> Context:

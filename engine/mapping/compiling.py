@@ -146,7 +146,7 @@ class _Compilation:
             rules=tuple(self.outputs.rules),
             program=program,
             lets=tuple(lets),
-            out=out.code,
+            out=self.outputs.whole(out.code),
             traced=lambda: compile_mapping(
                 file.root, diagnostics=Diagnostics(), library=library, name=file.name, trace=True
             ),
@@ -223,9 +223,10 @@ class _Compilation:
         made = self.done[name] = MapCode(name, names, tuple(cells))
         self.open.append(name)
         format, unit.format = unit.format, definition.format or unit.format
-        made.body = self.outputs.compile(
+        body = self.outputs.compile(
             definition.out, scope, name, inside=self.outputs.target == "hl7v2"
-        ).code
+        )
+        made.body = self.outputs.whole(body.code)
         unit.format = format
         self.open.pop()
         self.outputs.warn_unused(scope)

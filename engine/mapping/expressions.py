@@ -38,6 +38,7 @@ from engine.mapping.ast import (
 from engine.mapping.calls import compile_call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.failures import failed
+from engine.mapping.invariants import kept, outside_loop
 from engine.mapping.operators import (
     ARITHMETIC,
     COMPARISONS,
@@ -99,6 +100,8 @@ class ExpressionCompiler:
                 return self.variable_value(node)
             case Path() | Resources() | Item():
                 return self.path(node, as_value=True)
+            case Call():
+                return self.invariant(node, self.common(node, self.value))
             case _:
                 return self.common(node, self.value)
 
@@ -153,6 +156,9 @@ class ExpressionCompiler:
                 return False
             if value.__class__ is str:
                 return True
+            return holds(run, value)
+
+        def holds(run: Run, value: Any) -> bool:
             if value.__class__ not in PLAIN:
                 try:
                     value = leaf(run, value)
@@ -161,6 +167,11 @@ class ExpressionCompiler:
             return truth(value)
 
         return Compiled(test)
+
+    def invariant(self, node: Expr, found: Compiled) -> Compiled:
+        """Computed once when the loops that turn around it do not change it."""
+        owner = None if self.unit.trace else outside_loop(node, self.scope)
+        return found if owner is None else kept(found, owner, self.unit.layout)
 
     # --- what is the same for nodes and values ------------------------------------------
 
@@ -276,6 +287,9 @@ class ExpressionCompiler:
             found = run[cell]
             if found.__class__ is str or found is None:
                 return found
+            return decoded(run, found)
+
+        def decoded(run: Run, found: Any) -> Any:
             try:
                 return leaf(run, found)
             except NotText as error:
@@ -341,28 +355,15 @@ class ExpressionCompiler:
     def fast_path(self, root: Expr, steps: tuple[Step, ...], as_value: bool) -> Compiled | None:
         numbers = tuple(step.number for step in steps if isinstance(step, Number))
         plain = len(numbers) == len(steps)
-        layout = self.unit.layout
+        if isinstance(root, Segment) and not steps:
+            return Compiled(hl7.first_segment(root.name, self.scope.home().group))
+        found = self.field_path(root, steps, numbers, as_value)
+        if found is not None:
+            return found
         if isinstance(root, Segment):
-            if not steps:
-                return Compiled(hl7.first_segment(root.name, self.scope.home().group))
-            if plain and as_value and len(numbers) <= 3:
-                cell = self.scope.segment_cell(root.name, layout)
-                if root.name in hl7.HEADERS and numbers[0] < 3:
-                    return Compiled(hl7.raw_field(cell, numbers[0]))
-                make = (hl7.field_text, hl7.component_text, hl7.subcomponent_text)[len(numbers) - 1]
-                return Compiled(make(cell, *numbers))
             if not as_value and len(steps) == 1 and isinstance(steps[0], Every):
                 every = hl7.every_segment(root.name, self.scope.home().group)
                 return Compiled(lambda run: every(run) or None)
-            if (
-                not as_value
-                and len(steps) == 2
-                and isinstance(steps[0], Number)
-                and isinstance(steps[1], Every)
-                and root.name not in hl7.HEADERS
-            ):
-                cell = self.scope.segment_cell(root.name, layout)
-                return Compiled(hl7.every_repetition(cell, steps[0].number))
             return None
         cell_of_root = self.root_cell(root)
         if cell_of_root is None or not as_value:
@@ -385,6 +386,42 @@ class ExpressionCompiler:
         if steps and all(isinstance(step, Name) for step in steps) and self.unit.format != "hl7v2":
             names = tuple(step.name for step in steps if isinstance(step, Name))
             return Compiled(names_from(cell_of_root, names, self.unit.format == "fhir"))
+        return None
+
+    def field_path(
+        self, root: Expr, steps: tuple[Step, ...], numbers: tuple[int, ...], as_value: bool
+    ) -> Compiled | None:
+        """A path from the fields of one segment: the message's, the group's or the loop's."""
+        if not numbers or not isinstance(steps[0], Number):
+            return None
+        every = len(steps) == 2 and isinstance(steps[1], Every)
+        if not every and (len(numbers) != len(steps) or len(numbers) > 3):
+            return None
+        cell: int | None = None
+        if isinstance(root, Segment):
+            header = root.name in hl7.HEADERS and numbers[0] < 3
+            if header and not (as_value and not every):
+                return None
+            cell = self.scope.segment_cell(root.name, self.unit.layout)
+            if header:
+                return Compiled(hl7.raw_field(cell, numbers[0]))
+        elif isinstance(root, Variable):
+            binding = self.scope.find(root.name)
+            if binding is None or not binding.holds_segment:
+                return None
+            binding.used = True
+            if binding.fields is None:
+                binding.fields = self.unit.layout.cell()
+            cell = binding.fields
+        if cell is None:
+            return None
+        if as_value and not every:
+            make = (hl7.field_text, hl7.component_text, hl7.subcomponent_text)[len(numbers) - 1]
+            return Compiled(make(cell, *numbers))
+        if every:
+            return None if as_value else Compiled(hl7.every_repetition(cell, numbers[0]))
+        if len(numbers) == 1:
+            return Compiled(hl7.first_repetition(cell, numbers[0]))
         return None
 
     def root_cell(self, root: Expr) -> int | None:

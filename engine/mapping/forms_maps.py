@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
-from engine.mapping.failures import failed
 from engine.mapping.form import literal_of
-from engine.mapping.runstate import SOURCES, STEPS, Code, Run
+from engine.mapping.runstate import SOURCES, STEPS, Code, Run, too_many_steps
 from engine.mapping.tracing import Traced
 from engine.syntax.nearest import did_you_mean
 
@@ -42,30 +41,43 @@ def compile_each(compiler: ExpressionCompiler, call: Call) -> Compiled:
     if compiler.unit.trace:
         return Compiled(_traced_each(compiler, call, code, body, cell, others, where))
 
-    def each(run: Run) -> Any:
-        value = code(run)
-        if value is None:
-            return None
-        if others:
-            given = [argument(run) for _, argument in others]
-            for (place, _), argument in zip(others, given, strict=True):
-                run[place] = argument
-        if value.__class__ is not list:
-            run[STEPS] -= 1
-            if run[STEPS] < 0:
-                raise failed("R305", where, "this mapping takes too many steps")
-            run[cell] = value
-            return body(run)
-        run[STEPS] -= len(value)
+    several = len(others) > 1
+    single = () if several else others
+
+    def put(run: Run) -> None:
+        """All of them first: they may call this map as well."""
+        given = [argument(run) for _, argument in others]
+        for (place, _), argument in zip(others, given, strict=True):
+            run[place] = argument
+
+    def every(run: Run, items: list[Any]) -> Any:
+        run[STEPS] -= len(items)
         if run[STEPS] < 0:
-            raise failed("R305", where, "this mapping takes too many steps")
+            raise too_many_steps(where)
         results = []
-        for item in value:
+        for item in items:
             run[cell] = item
             result = body(run)
             if result is not None:
                 results.append(result)
         return results or None
+
+    def each(run: Run) -> Any:
+        value = code(run)
+        if value is None:
+            return None
+        if several:
+            put(run)
+        for place, argument in single:
+            given = argument(run)
+            run[place] = given
+        if value.__class__ is list:
+            return every(run, value)
+        run[STEPS] -= 1
+        if run[STEPS] < 0:
+            raise too_many_steps(where)
+        run[cell] = value
+        return body(run)
 
     return Compiled(each)
 
@@ -97,7 +109,7 @@ def _traced_each(
         for number, item in enumerate(value if several else [value], start=1):
             run[STEPS] -= 1
             if run[STEPS] < 0:
-                raise failed("R305", where, "this mapping takes too many steps")
+                raise too_many_steps(where)
             run[cell] = item
             run[origins[cell]] = label.replace("[*]", f"[{number}]") if several else label
             result = body(run)

@@ -53,7 +53,25 @@ def _translated(
 ) -> Compiled:
     """The value's text through ``look_up(text, where, run)``; lists item by item."""
     inner = compiler.value(call.arguments[0])
-    code, where = inner.code, str(compiler.place(call.arguments[0]))
+    code, other = inner.code, _other(compiler, call, look_up)
+    where = str(compiler.place(call.arguments[0]))
+
+    def translated(run: Run) -> Any:
+        value = code(run)
+        if value.__class__ is str:
+            return look_up(value, where, run)
+        return None if value is None else other(run, value)
+
+    if inner.constant and inner.value is None:
+        return constant(None)
+    return Compiled(translated)
+
+
+def _other(
+    compiler: ExpressionCompiler, call: Call, look_up: Callable[[str, str, Run], Any]
+) -> Callable[[Run, Any], Any]:
+    """The same for values that are no text yet, or several."""
+    where = str(compiler.place(call.arguments[0]))
 
     def other(run: Run, value: Any) -> Any:
         if value is None or value is NULL:
@@ -66,13 +84,7 @@ def _translated(
         except ValueError:
             raise failed("R301", where, "a table looks up text") from None
 
-    def translated(run: Run) -> Any:
-        value = code(run)
-        return look_up(value, where, run) if value.__class__ is str else other(run, value)
-
-    if inner.constant and inner.value is None:
-        return constant(None)
-    return Compiled(translated)
+    return other
 
 
 def compile_table(compiler: ExpressionCompiler, call: Call) -> Compiled:
@@ -91,17 +103,13 @@ def compile_table(compiler: ExpressionCompiler, call: Call) -> Compiled:
         fixed = missing.value
         inner = compiler.value(call.arguments[0])
         code = inner.code
-        general = _translated(compiler, call, lambda text, where, run: get(text, fixed)).code
+        other = _other(compiler, call, lambda text, where, run: get(text, fixed))
 
         def with_default(run: Run) -> Any:
             value = code(run)
-            return (
-                get(value, fixed)
-                if value.__class__ is str
-                else None
-                if value is None
-                else (general(run))
-            )
+            if value.__class__ is str:
+                return get(value, fixed)
+            return None if value is None else other(run, value)
 
         return Compiled(with_default)
 
@@ -117,13 +125,13 @@ def compile_table(compiler: ExpressionCompiler, call: Call) -> Compiled:
 def _looked_up(compiler: ExpressionCompiler, call: Call, get: Callable[[str], Any]) -> Compiled:
     """The usual case without a call in between: text, and nothing for what has no row."""
     code = compiler.value(call.arguments[0]).code
-    general = _translated(compiler, call, lambda text, where, run: get(text)).code
+    other = _other(compiler, call, lambda text, where, run: get(text))
 
     def looked_up(run: Run) -> Any:
         value = code(run)
         if value.__class__ is str:
             return get(value)
-        return None if value is None else general(run)
+        return None if value is None else other(run, value)
 
     return Compiled(looked_up)
 

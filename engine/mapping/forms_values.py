@@ -161,7 +161,7 @@ def compile_list(compiler: ExpressionCompiler, call: Call) -> Compiled:
         return Compiled(list_of_two)
 
     def list_of(run: Run) -> Any:
-        found = []
+        found: list[Any] = []
         nested = False
         for code in codes:
             value = code(run)
@@ -189,7 +189,7 @@ def compile_concat(compiler: ExpressionCompiler, call: Call) -> Compiled:
         try:
             text = "".join(pieces)
         except TypeError:  # something is no text yet
-            text = spelled([code(run) for code in codes])
+            text = spelled(pieces)
         if len(text) > MAX_TEXT:
             raise failed("R301", where, "concat() failed: the text would be too long")
         return text or None
@@ -200,7 +200,6 @@ def compile_concat(compiler: ExpressionCompiler, call: Call) -> Compiled:
         except FunctionError as error:
             raise failed("R301", where, f"concat() failed: {error}") from None
 
-    codes = tuple(part.code for part in parts)
     return Compiled(concat)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as Dictionary
 from typing import Any
 
-from engine.mapping.failures import failed
-from engine.mapping.runstate import NOTHING, STEPS, UNREAD, Code, Run
+from engine.mapping.runstate import NOTHING, STEPS, UNREAD, Code, Run, too_many_steps
 
 
 def _enter(run: Run, item: Any, hoisted: tuple[tuple[str, int], ...]) -> None:
@@ -22,6 +21,7 @@ def loop_code(
     body: Code,
     cell: int,
     index: int,
+    fields: int | None,
     hoisted: tuple[tuple[str, int], ...],
     unread: tuple[int, ...],
     where: str,
@@ -34,13 +34,15 @@ def loop_code(
             items = [items]
         run[STEPS] -= len(items)
         if run[STEPS] < 0:
-            raise failed("R305", where, "this mapping takes too many steps")
+            raise too_many_steps(where)
         results: list[Any] = []
         number = 0
         for item in items:
             number += 1
             run[cell] = item
             run[index] = number
+            if fields is not None:
+                run[fields] = item.fields
             if hoisted:
                 _enter(run, item, hoisted)
             for memo in unread:
@@ -62,6 +64,7 @@ def tracing_loop_code(
     body: Code,
     cell: int,
     index: int,
+    fields: int | None,
     hoisted: tuple[tuple[str, int], ...],
     origins: Dictionary[int, int],
     label: str,
@@ -78,8 +81,10 @@ def tracing_loop_code(
         for number, item in enumerate(items if items.__class__ is list else [items], start=1):
             run[STEPS] -= 1
             if run[STEPS] < 0:
-                raise failed("R305", label, "this mapping takes too many steps")
+                raise too_many_steps(label)
             run[cell], run[index] = item, number
+            if fields is not None:
+                run[fields] = item.fields
             run[current] = (
                 label.replace("[*]", f"[{number}]") if "[*]" in label else f"{label}[{number}]"
             )

@@ -16,9 +16,16 @@ def list_of(items: list[Compiled]) -> Compiled:
     if all(item.constant for item in items):
         return constant([item.value for item in items if item.value is not None])
     codes = tuple(item.code for item in items)
-    return Compiled(
-        lambda run: [value for value in [code(run) for code in codes] if value is not None] or None
-    )
+
+    def listed(run: Run) -> Any:
+        values = []
+        for code in codes:
+            value = code(run)
+            if value is not None:
+                values.append(value)
+        return values or None
+
+    return Compiled(listed)
 
 
 def otherwise(left: Compiled, right: Compiled) -> Compiled:
@@ -46,8 +53,22 @@ def logic(operator: str, left: Compiled, right: Compiled) -> Compiled:
     if left.constant:
         return right if left.value is (operator == "and") else constant(operator == "or")
     if operator == "and":
-        return Compiled(lambda run: first(run) and second(run))
-    return Compiled(lambda run: first(run) or second(run))
+
+        def both(run: Run) -> Any:
+            found = first(run)
+            if found:
+                return second(run)
+            return found
+
+        return Compiled(both)
+
+    def either(run: Run) -> Any:
+        found = first(run)
+        if found:
+            return found
+        return second(run)
+
+    return Compiled(either)
 
 
 def equality(first: Compiled, second: Compiled) -> Compiled:
@@ -64,7 +85,13 @@ def equality(first: Compiled, second: Compiled) -> Compiled:
             return value == text if value.__class__ is str else equal(value, text)
 
         return Compiled(is_text)
-    return Compiled(lambda run: equal(left(run), right(run)))
+
+    def same(run: Run) -> bool:
+        one = left(run)
+        other = right(run)
+        return equal(one, other)
+
+    return Compiled(same)
 
 
 def membership(operator: str, first: Compiled, second: Compiled) -> Compiled:
@@ -81,7 +108,13 @@ def membership(operator: str, first: Compiled, second: Compiled) -> Compiled:
             return equal(value, items) is wanted
 
         return Compiled(among)
-    return Compiled(lambda run: equal(left(run), right(run)) is wanted)
+
+    def found(run: Run) -> bool:
+        value = left(run)
+        among = right(run)
+        return equal(value, among) is wanted
+
+    return Compiled(found)
 
 
 def ordered(low: Any, high: Any, strict: bool) -> bool:

@@ -11,16 +11,19 @@ from collections.abc import Mapping as Dictionary
 from typing import Any, Final
 
 from engine.formats.null import NULL
-from engine.mapping.ast import Call, Every, Expr, Name, Number, Path
+from engine.mapping.ast import Call, Every, Expr, Name, Number, Path, Segment, Variable
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.failures import failed
+from engine.mapping.fusing import fuse
 from engine.mapping.grammar import is_expression, parse_expression
+from engine.mapping.invariants import since
 from engine.mapping.looks import looks_like_expression
 from engine.mapping.loops import loop_code, tracing_loop_code
 from engine.mapping.objects import list_of_one, object_code
+from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_tree import copied
-from engine.mapping.runstate import SOURCES, STEPS, Code, Run
+from engine.mapping.runstate import SOURCES, STEPS, Code, Run, too_many_steps
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
 from engine.mapping.tracing import Rule, traced_value
@@ -44,6 +47,10 @@ class OutputCompiler:
         self.unit, self.target = unit, target
         self.rules: list[Rule] = []
         self.drops_null = target == "fhir"
+
+    def whole(self, code: Code) -> Code:
+        """One function for all that ``code`` calls; explaining keeps the closures apart."""
+        return code if self.unit.trace else fuse(code)
 
     # --- any node -----------------------------------------------------------------------
 
@@ -96,7 +103,7 @@ class OutputCompiler:
             return lambda run: False
         return ExpressionCompiler(self.unit, scope, scalar).test(tree).code
 
-    def node_value(self, node: Node, scope: Scope) -> Compiled:
+    def node_value(self, node: Node, scope: Scope, *, binding: Binding | None = None) -> Compiled:
         """What a variable or an argument holds: an expression, undecoded, or a literal."""
         if not isinstance(node, Scalar):
             self.unit.diagnostics.at(
@@ -108,7 +115,12 @@ class OutputCompiler:
         tree = parse_expression(node, self.unit.format, self.unit.diagnostics)
         if tree is None:
             return constant(None)
-        return ExpressionCompiler(self.unit, scope, node).node(tree)
+        compiler = ExpressionCompiler(self.unit, scope, node)
+        found = compiler.node(tree)
+        if binding is not None:
+            binding.since = since(tree, scope)
+            return compiler.invariant(tree, found)
+        return found
 
     def traced(self, found: Compiled, rule: Rule) -> Compiled:
         code = found.code
@@ -149,12 +161,11 @@ class OutputCompiler:
             found: list[Any] = []
             for code, splices in codes:
                 value = code(run)
-                if value is None:
-                    continue
-                if splices and value.__class__ is list:
-                    found += value
-                else:
-                    found.append(value)
+                if value is not None:
+                    if splices and value.__class__ is list:
+                        found += value
+                    else:
+                        found.append(value)
             return found or None
 
         return Compiled(sequence)
@@ -219,6 +230,9 @@ class OutputCompiler:
         # A group need not be named: its segments are found by their own names.
         place = None if walks_group else loop.at(header.start(1))
         inner.names[header[1]] = Binding(cell, place)
+        binding = inner.names[header[1]]
+        binding.holds_group = walks_group
+        binding.holds_segment = tree is not None and _gives_segments(tree, scope)
         inner.names["index"] = Binding(index)
         if self.unit.trace:
             origin = inner.names[header[1]].origin = layout.cell()
@@ -240,9 +254,12 @@ class OutputCompiler:
         where = str(loop.at(header.end()))
         self.warn_unused(inner)
         label = "" if tree is None else compiler.source(tree)
-        code = loop_code(source, body, cell, index, hoisted, unread, where)
+        fields = binding.fields
+        code = loop_code(source, body, cell, index, fields, hoisted, unread, where)
         if self.unit.trace:
-            code = tracing_loop_code(source, body, cell, index, hoisted, self.unit.origins, label)
+            code = tracing_loop_code(
+                source, body, cell, index, fields, hoisted, self.unit.origins, label
+            )
         return Compiled(code)
 
     def guarded(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
@@ -290,16 +307,16 @@ class OutputCompiler:
         """Cells and their values, in the order of the file; each sees those before it."""
         assigned: list[tuple[int, Code]] = []
         for key, value in given.entries:
-            found = self.node_value(value, scope)
+            binding = Binding(self.unit.layout.cell(), key.position)
+            found = self.node_value(value, scope, binding=binding)
             if not key.text.isidentifier():
                 self.unit.diagnostics.at("M007", key, f"'{key.text}' cannot be a name")
             elif key.text in scope.names:
                 self.unit.diagnostics.at("M007", key, f"'{key.text}' has a meaning already")
-            cell = self.unit.layout.cell()
-            scope.names[key.text] = Binding(cell, key.position)
+            scope.names[key.text] = binding
             if self.unit.trace and isinstance(value, Scalar):
-                assigned.append(self.origin_of_let(scope.names[key.text], value))
-            assigned.append((cell, found.code))
+                assigned.append(self.origin_of_let(binding, value))
+            assigned.append((binding.cell, found.code))
         return assigned
 
     def origin_of_let(self, binding: Binding, value: Scalar) -> tuple[int, Code]:
@@ -389,7 +406,8 @@ class OutputCompiler:
         where = str(subject.position)
         branches: dict[str, Code] = {}
         for label, branch in of.entries:
-            code = self.compile(branch, scope, _joined(path, label.text), inside=inside).code
+            below = self.compile(branch, scope, _joined(path, label.text), inside=inside)
+            code = self.whole(below.code)
             for text in label.text.split("|"):
                 if text.strip() in branches:
                     self.unit.diagnostics.at("M508", label, f"'{text.strip()}' stands twice")
@@ -399,16 +417,22 @@ class OutputCompiler:
         if default is not None:
             otherwise = self.compile(default, scope, _joined(path, "else"), inside=inside).code
 
+        def spelled(value: Any) -> str | None:
+            if value is None or value is NULL:
+                return None
+            try:
+                return text_of(value)
+            except ValueError as error:
+                raise failed("R304", where, str(error)) from None
+
         def case(run: Run) -> Any:
             value = chosen(run)
             if value.__class__ is not str:
-                if value is None or value is NULL:
-                    return otherwise(run)
-                try:
-                    value = text_of(value)
-                except ValueError as error:
-                    raise failed("R304", where, str(error)) from None
-            return branches.get(value, otherwise)(run)
+                value = spelled(value)
+            branch = branches.get(value)
+            if branch is None:
+                return otherwise(run)
+            return branch(run)
 
         return Compiled(case)
 
@@ -452,16 +476,22 @@ class OutputCompiler:
                 help=f"$with: {{{', '.join(f'{name}: = …' for name in found.arguments)}}}",
             )
         body, where = found.code(), str(value.position)
+        given_to = tuple(arguments)
+        if len(given_to) == 1:
+            return Compiled(_use_one(*given_to[0], body, where))
         codes = tuple(code for _, code in arguments)
-        cells = tuple(cell for cell, _ in arguments)
+        cells = tuple(enumerate(cell for cell, _ in arguments))
 
         def use(run: Run) -> Any:
             run[STEPS] -= 1
             if run[STEPS] < 0:
-                raise failed("R305", where, "this mapping takes too many steps")
-            values = [code(run) for code in codes]
-            for cell, argument in zip(cells, values, strict=True):
-                run[cell] = argument
+                raise too_many_steps(where)
+            values: list[Any] = []  # all of them first: they may call this map as well
+            for code in codes:
+                argument = code(run)
+                values.append(argument)
+            for number, cell in cells:
+                run[cell] = values[number]
             return body(run)
 
         return Compiled(use)
@@ -501,6 +531,18 @@ class OutputCompiler:
 _TYPED: Final[Dictionary[str, bool]] = {"true": True, "false": False}
 
 
+def _use_one(cell: int, argument: Code, body: Code, where: str) -> Code:
+    def use(run: Run) -> Any:
+        run[STEPS] -= 1
+        if run[STEPS] < 0:
+            raise too_many_steps(where)
+        value = argument(run)
+        run[cell] = value
+        return body(run)
+
+    return use
+
+
 def _always(value: Any) -> Code:
     return lambda run: value
 
@@ -532,6 +574,17 @@ def _is_group(tree: Expr) -> bool:
         plain = not any(isinstance(step, Name | Number) for step in tree.steps)
         return plain and _is_group(tree.root)
     return isinstance(tree, Call) and tree.name == "group"
+
+
+def _gives_segments(tree: Expr, scope: Scope) -> bool:
+    """``AL1[*]``, or ``$order.OBX[*]`` of a group: nothing but segments."""
+    match tree:
+        case Path(Segment(name), (Every(),)):
+            return name not in HEADERS
+        case Path(Variable(variable), (Name(name), Every())):
+            binding = scope.find(variable)
+            return binding is not None and binding.holds_group and name not in HEADERS
+    return False
 
 
 def _walks(tree: Path) -> bool:

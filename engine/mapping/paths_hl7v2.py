@@ -110,14 +110,28 @@ def every_repetition(cell: int, number: int) -> Code:
     return code
 
 
+def first_repetition(cell: int, number: int) -> Code:
+    """``PID-3`` as a node."""
+
+    def code(run: Run) -> Any:
+        fields = run[cell]
+        if number >= len(fields):
+            return None
+        text = fields[number]
+        if run[REPETITION] in text:
+            text = text.partition(run[REPETITION])[0]
+        return Repetition(text.split(run[COMPONENT])) if text else None
+
+    return code
+
+
 def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Code:
-    """``$x.5``: a component of a repetition, a field of a segment, else what ``slow`` finds."""
+    """``$x.5``: a component of a repetition, else what ``slow`` finds."""
     before = number - 1
 
     def code(run: Run) -> Any:
         node = run[cell]
-        kind = node.__class__
-        if kind is Repetition:
+        if node.__class__ is Repetition:
             if before >= len(node):
                 return None
             text = node[before]
@@ -126,56 +140,24 @@ def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Co
             ):
                 return text
             return component_leaf(run, text) if text else None
-        if kind is Segment:
-            fields = node.fields
-            if number >= len(fields):
-                return None
-            text = fields[number]
-            if text.isalnum():
-                return text
-            if number < 3 and node.name in HEADERS:
-                return text or None
-            return first_leaf(run, text) if text else None
-        if kind is Component:
-            return decode(run, node[before]) if before < len(node) else None
         return None if node is None else slow(run, node)
 
     return code
 
 
 def variable_part_text(cell: int, number: int, part: int, slow: Callable[[Run, Any], Any]) -> Code:
-    """``$x.5.1``: a sub-component of a repetition, a component of a segment."""
+    """``$x.5.1``: a sub-component of a repetition, else what ``slow`` finds."""
+    if part == 1:
+        return variable_text(cell, number, slow)
     before, last = number - 1, part - 1
 
     def code(run: Run) -> Any:
         node = run[cell]
-        kind = node.__class__
-        if kind is Repetition:
-            if before >= len(node):
+        if node.__class__ is Repetition:
+            if before >= len(node) or run[SUBCOMPONENT] not in node[before]:
                 return None
-            text = node[before]
-            if run[SUBCOMPONENT] not in text:
-                if part > 1:
-                    return None
-                return text if text.isalnum() else decode(run, text)
-            parts = text.split(run[SUBCOMPONENT], part)
+            parts = node[before].split(run[SUBCOMPONENT], part)
             return decode(run, parts[last]) if last < len(parts) else None
-        if kind is Segment:
-            fields = node.fields
-            if number >= len(fields) or (number < 3 and node.name in HEADERS):
-                return None
-            text = fields[number]
-            if run[REPETITION] in text:
-                text = text.partition(run[REPETITION])[0]
-            parts = text.split(run[COMPONENT], part)
-            if last >= len(parts):
-                return None
-            text = parts[last]
-            if text.isalnum() or (
-                "#" < text < "\x7f" and run[SUBCOMPONENT] not in text and run[ESCAPE] not in text
-            ):
-                return text
-            return component_leaf(run, text) if text else None
         return None if node is None else slow(run, node)
 
     return code

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from engine.contract import MappingError
+from engine.mapping.failures import failed
+
 Run: TypeAlias = list[Any]
 Code: TypeAlias = Callable[[Run], Any]
 """A compiled expression or output node: a closure from a run to a value; None is missing."""
@@ -33,6 +36,10 @@ MAX_TEXT: Final = 32 * 1024 * 1024
 
 NOTHING: Final[list[str]] = []
 """The fields of a segment that is not there.  Never written to."""
+
+
+def too_many_steps(where: str) -> MappingError:
+    return failed("R305", where, "this mapping takes too many steps")
 
 
 UNREAD: Final = object()

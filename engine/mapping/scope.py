@@ -24,6 +24,11 @@ class Binding:
     position: Position | None = None  # None: cannot be reported as unused
     used: bool = False
     origin: int | None = None  # explaining only: the cell with the source path of the value
+    holds_group: bool = False
+    holds_segment: bool = False
+    """A loop over segments; ``fields`` is the cell for the fields of the one whose turn it is."""
+    fields: int | None = None
+    since: Scope | None = None  # with whose turns a `$let` changes, when that is known
 
 
 class Scope:

@@ -119,8 +119,8 @@ def _chain(root: Code, advances: tuple[Advance, ...], choices: bool) -> Code | N
         if len(selectors) > 1 or (selectors and selectors[0].index is not None):
             return None
         if not selectors:
-            if step is not None and step.__class__ is int:
-                code = _first_numbered(code, step)  # type: ignore[arg-type]
+            if isinstance(step, int):
+                code = _first_numbered(code, step)
             else:
                 code = _first_step(code, step, choices)
         elif step is None:

@@ -1,0 +1,489 @@
+"""A tree of closures as one function.
+
+A closure calls the closures it is made of; that costs as much as what most of them do.  `fuse`
+puts the body of each in the place of its call, with what it holds as constants, and compiles the
+result once.  The closures stay the only definition of what a mapping means: a fused function is
+their own source, read as a syntax tree, never as text, and errors carry the same places.
+
+What can be put in place is a function of ``run`` alone without comprehensions, ``while``, ``with``
+or functions inside it, whose returns stand at the ends of its branches.  ``for`` over a tuple that
+the closure holds is unrolled.  Everything else, and everything whose source is not the code that
+runs, is called as before: the result is the same, only slower.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+from engine.mapping.runstate import Code
+
+_DEEPEST: Final = 14
+"""Blocks in blocks; what is deeper becomes a function of its own."""
+_ROOM: Final = 15  # literals of an object that are written out rather than copied
+_PLAIN: Final = (type(None), bool, int, str)
+_KNOWN_TRUTH: Final = (*_PLAIN, tuple, dict, FunctionType)
+_REFUSED: Final = (
+    ast.Lambda, ast.FunctionDef, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp,
+    ast.While, ast.With, ast.NamedExpr, ast.Nonlocal, ast.Global, ast.Yield, ast.Match, ast.Delete,
+)  # fmt: skip
+
+
+def fuse(code: Code) -> Code:
+    """A function that does what ``code`` does; ``code`` itself when it cannot be taken apart."""
+    if not isinstance(code, FunctionType) or _shape(code) is None or not _holds_closures(code):
+        return code
+    return _Fusion().function(code)
+
+
+class _Odd(Exception):
+    """This function cannot be put in place."""
+
+
+class _Fusion:
+    """One function in the making: the objects it refers to, and the names it has used."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def function(self, code: FunctionType) -> Code:
+        try:
+            body = self.body(code, "result", 0)
+        except _Odd:
+            return code
+        definition = ast.parse("def fused(run):\n    return result").body[0]
+        assert isinstance(definition, ast.FunctionDef)  # noqa: S101
+        definition.body[:0] = body
+        names: dict[str, Any] = {}
+        module = ast.Module([_Naming(names).finished(definition)], [])
+        exec(compile(module, "<mapping>", "exec"), names)  # noqa: S102 - our own functions' trees
+        fused: Code = names["fused"]
+        return fused
+
+    # --- one closure ----------------------------------------------------------------------
+
+    def body(self, function: FunctionType, target: str, depth: int) -> list[ast.stmt]:
+        """Statements that leave the function's result in ``target``."""
+        shape = _shape(function)
+        if shape is None:
+            raise _Odd
+        self.count += 1
+        bound = _Binding(function, shape, f"_{self.count}")
+        return self.flow([bound.visit(_copied(s)) for s in shape], target, depth)
+
+    def call(self, node: ast.expr, target: str, depth: int) -> list[ast.stmt] | None:
+        """The body of the closure that ``node`` calls, when it does and that can be had."""
+        function = _called(node)
+        if function is None or _shape(function) is None:
+            return None
+        if depth >= _DEEPEST:
+            assert isinstance(node, ast.Call)  # noqa: S101
+            return [_assign(target, ast.Call(_held(fuse(function)), node.args, []))]
+        try:
+            return self.body(function, target, depth)
+        except _Odd:
+            return None
+
+    # --- statements -----------------------------------------------------------------------
+
+    def flow(self, statements: Sequence[ast.stmt], target: str, depth: int) -> list[ast.stmt]:
+        """A function's statements, with an assignment in the place of each return."""
+        done: list[ast.stmt] = []
+        for number, statement in enumerate(statements):
+            rest = list(statements[number + 1 :])
+            if isinstance(statement, ast.Return):
+                return done + self.give(target, statement.value or ast.Constant(None), depth)
+            if isinstance(statement, ast.Raise):
+                return [*done, statement]
+            if isinstance(statement, ast.If):
+                truth = _truth(statement.test)
+                if truth is not None:
+                    taken = statement.body if truth else statement.orelse
+                    return done + self.flow([*taken, *rest], target, depth)
+                if _returns(statement):
+                    return done + self.branches(statement, rest, target, depth)
+            elif isinstance(statement, ast.For) and isinstance(statement.iter, ast.Constant):
+                return done + self.flow([*_unrolled(statement), *rest], target, depth)
+            elif _returns(statement):
+                if not isinstance(statement, ast.Try) or rest:
+                    raise _Odd
+                statement.body = self.flow(statement.body, target, depth + 1)
+                for handler in statement.handlers:
+                    handler.body = self.flow(handler.body, target, depth + 1)
+                return [*done, statement]
+            done += self.one(statement, depth)
+        return [*done, _assign(target, ast.Constant(None))]
+
+    def branches(
+        self, statement: ast.If, rest: list[ast.stmt], target: str, depth: int
+    ) -> list[ast.stmt]:
+        ends = _ends(statement.body), _ends(statement.orelse)
+        if rest and not any(ends):
+            raise _Odd
+        done = self.condition(statement, depth)
+        body = statement.body if ends[0] else statement.body + rest
+        orelse = statement.orelse if ends[1] else statement.orelse + rest
+        statement.body = self.flow(body, target, depth + 1)
+        statement.orelse = self.flow(orelse, target, depth + 1)
+        return [*done, statement]
+
+    def condition(self, statement: ast.If, depth: int) -> list[ast.stmt]:
+        """The test's own closure, before the statement that asks for it."""
+        test = statement.test
+        negative = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+        asked = test.operand if isinstance(test, ast.UnaryOp) and negative else test
+        self.count += 1
+        name = f"test_{self.count}"
+        found = self.call(asked, name, depth)
+        if found is None:
+            return []
+        answer: ast.expr = ast.Name(name, ast.Load())
+        statement.test = ast.UnaryOp(ast.Not(), answer) if negative else answer
+        return found
+
+    def give(self, target: str, value: ast.expr, depth: int) -> list[ast.stmt]:
+        """``target = value``."""
+        if isinstance(value, ast.IfExp):
+            chosen = ast.If(value.test, [ast.Return(value.body)], [ast.Return(value.orelse)])
+            return self.flow([chosen], target, depth)
+        return self.call(value, target, depth) or [_assign(target, value)]
+
+    def one(self, statement: ast.stmt, depth: int) -> list[ast.stmt]:
+        """A statement that does not return."""
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                return self.give(name, value, depth)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                if isinstance(value, ast.IfExp) and not _calls(value):
+                    return [statement]
+                return self.give(name, value, depth)
+            case ast.If():
+                done = self.condition(statement, depth)
+                statement.body = self.block(statement.body, depth + 1) or [ast.Pass()]
+                statement.orelse = self.block(statement.orelse, depth + 1)
+                return [*done, statement]
+            case ast.For():
+                statement.body = self.block(statement.body, depth + 1)
+            case ast.Try():
+                statement.body = self.block(statement.body, depth + 1)
+                for handler in statement.handlers:
+                    handler.body = self.block(handler.body, depth + 1)
+        return [statement]
+
+    def block(self, statements: Sequence[ast.stmt], depth: int) -> list[ast.stmt]:
+        done: list[ast.stmt] = []
+        for statement in statements:
+            if isinstance(statement, ast.If):
+                truth = _truth(statement.test)
+                if truth is not None:
+                    done += self.block(statement.body if truth else statement.orelse, depth)
+                    continue
+            if isinstance(statement, ast.For) and isinstance(statement.iter, ast.Constant):
+                done += self.block(_unrolled(statement), depth)
+                continue
+            done += self.one(statement, depth)
+        return done
+
+
+# --- what a function is made of -------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def _shape_of(code: CodeType, module: str) -> tuple[ast.stmt, ...] | None:
+    tree = _functions(module).get((code.co_name, code.co_firstlineno))
+    if tree is None or code.co_varnames[: code.co_argcount] != ("run",):
+        return None
+    node, compiled = tree
+    if not _same(code, compiled):
+        return None
+    body = node.body if isinstance(node, ast.FunctionDef) else [ast.Return(node.body)]
+    if any(isinstance(inner, _REFUSED) for s in body for inner in ast.walk(s)):
+        return None
+    return tuple(body)
+
+
+def _shape(function: FunctionType) -> tuple[ast.stmt, ...] | None:
+    """The statements of a closure of this package, if its source is there."""
+    module = function.__module__ or ""
+    if not module.startswith("engine.mapping."):
+        return None
+    return _shape_of(function.__code__, module)
+
+
+@lru_cache(maxsize=64)
+def _functions(
+    module: str,
+) -> dict[tuple[str, int], tuple[ast.FunctionDef | ast.Lambda, CodeType]]:
+    """The functions of a module by name and line, with the code their source compiles to."""
+    try:
+        source = inspect.getsource(sys.modules[module])
+    except (OSError, TypeError, KeyError):
+        return {}  # installed without source
+    found: dict[tuple[str, int], tuple[ast.FunctionDef | ast.Lambda, CodeType]] = {}
+    codes: dict[tuple[str, int], list[CodeType]] = {}
+    for code in _codes(compile(source, module, "exec", dont_inherit=True)):
+        codes.setdefault((code.co_name, code.co_firstlineno), []).append(code)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
+            compiled = codes.get((name, node.lineno), [])
+            if len(compiled) == 1:
+                found[name, node.lineno] = node, compiled[0]
+    return found
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield value
+            yield from _codes(value)
+
+
+def _same(running: CodeType, read: CodeType) -> bool:
+    """Whether the source on disk is what runs: files may be replaced under a running process."""
+    return (
+        running.co_code == read.co_code
+        and running.co_names == read.co_names
+        and running.co_varnames == read.co_varnames
+        and running.co_freevars == read.co_freevars
+        and repr([c for c in running.co_consts if not isinstance(c, CodeType)])
+        == repr([c for c in read.co_consts if not isinstance(c, CodeType)])
+    )
+
+
+class _Folding(ast.NodeTransformer):
+    """Computes what constants decide."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Constant(value=dict() as held), attr="copy")
+            ):
+                if len(held) <= _ROOM and all(type(v) in _PLAIN for v in held.values()):
+                    return ast.Dict(
+                        [ast.Constant(key) for key in held],
+                        [ast.Constant(value) for value in held.values()],
+                    )
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.Compare(
+                left=ast.Constant(value=left), ops=[operator], comparators=[ast.Constant(None)]
+            ) if isinstance(operator, ast.Is | ast.IsNot):
+                return ast.Constant((left is None) is isinstance(operator, ast.Is))
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        self.generic_visit(node)
+        going_on = isinstance(node.op, ast.And)
+        values: list[ast.expr] = []
+        for number, value in enumerate(node.values, start=1):
+            truth = _truth(value)
+            if truth is going_on and number < len(node.values):
+                continue
+            values.append(value)
+            if truth is (not going_on):
+                break
+        return values[0] if len(values) == 1 else ast.BoolOp(node.op, values)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        self.generic_visit(node)
+        truth = _truth(node.test)
+        return node if truth is None else node.body if truth else node.orelse
+
+
+class _Binding(_Folding):
+    """Puts what a closure holds in the place of the names, and gives its variables new ones."""
+
+    def __init__(self, function: FunctionType, shape: Sequence[ast.stmt], suffix: str) -> None:
+        code = function.__code__
+        self.suffix = suffix
+        self.own = set(code.co_varnames) - {"run"}
+        self.held: dict[str, Any] = {}
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                self.held[name] = cell.cell_contents
+            except ValueError:
+                raise _Odd from None
+        self.outside = function.__globals__
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        name = node.id
+        if name in self.own:
+            return ast.Name(name + self.suffix, node.ctx)
+        if name in self.held:
+            return ast.Constant(self.held[name])
+        if name in self.outside:
+            return ast.Constant(self.outside[name])
+        if name != "run" and not hasattr(builtins, name):
+            raise _Odd
+        return ast.Name(name, node.ctx)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        node.target = self.visit(node.target)
+        if node.value is None:
+            return ast.Pass()
+        node.value = self.visit(node.value)
+        return node
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
+        if node.name:
+            node.name += self.suffix
+        self.generic_visit(node)
+        return node
+
+
+class _Replacing(_Folding):
+    """Puts constants in the place of a loop's variables."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in self.values and isinstance(node.ctx, ast.Load):
+            return ast.Constant(self.values[node.id])
+        return node
+
+
+class _Naming:
+    """Objects cannot stand in code: each becomes a global of the fused function."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
+        self.known: dict[int, str] = {}
+
+    def finished(self, node: Any) -> Any:
+        """The tree as ``compile`` wants it: places everywhere, and nothing but literals."""
+        if isinstance(node, list):
+            for number, item in enumerate(node):
+                if isinstance(item, ast.AST):
+                    node[number] = self.finished(item)
+            return node
+        if isinstance(node, ast.Constant) and type(node.value) not in _PLAIN:
+            node = self.named(node.value)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST | list):
+                setattr(node, name, self.finished(value))
+        if node._attributes:
+            node.lineno = node.end_lineno = 1
+            node.col_offset = node.end_col_offset = 0
+        return node
+
+    def named(self, value: Any) -> ast.Name:
+        name = self.known.get(id(value))
+        if name is None:
+            name = self.known[id(value)] = f"held_{len(self.known)}"
+            self.names[name] = value
+        return ast.Name(name, ast.Load())
+
+
+def _unrolled(loop: ast.For) -> list[ast.stmt]:
+    """The turns of a loop over a tuple that is known, one after the other."""
+    assert isinstance(loop.iter, ast.Constant)  # noqa: S101
+    items: Any = loop.iter.value
+    if not isinstance(items, tuple) or loop.orelse:
+        raise _Odd
+    if any(isinstance(n, ast.Break | ast.Continue) for s in loop.body for n in ast.walk(s)):
+        raise _Odd
+    done: list[ast.stmt] = []
+    for item in items:
+        match loop.target:
+            case ast.Name(id=name):
+                values = {name: item}
+            case ast.Tuple(elts=names):
+                values = {
+                    n.id: part
+                    for n, part in zip(names, item, strict=True)
+                    if isinstance(n, ast.Name)
+                }
+            case _:
+                raise _Odd
+        replacing = _Replacing(values)
+        done += [replacing.visit(_copied(statement)) for statement in loop.body]
+    return done
+
+
+def _copied(node: Any) -> Any:
+    """A copy of a tree that shares what its constants hold."""
+    kind = node.__class__
+    if kind is list:
+        return [_copied(item) for item in node]
+    if kind is ast.Name:
+        return ast.Name(node.id, node.ctx)
+    if kind is ast.Constant:
+        return ast.Constant(node.value)
+    if not isinstance(node, ast.AST) or not node._fields:
+        return node  # a text, or an operator: those hold nothing
+    return kind(*[_copied(getattr(node, name, None)) for name in node._fields])
+
+
+def _holds_closures(function: FunctionType) -> bool:
+    """Whether there is anything to put in place."""
+    for cell in function.__closure__ or ():
+        held = cell.cell_contents
+        if isinstance(held, tuple | FunctionType):
+            return True
+    return False
+
+
+def _called(node: ast.expr) -> FunctionType | None:
+    """The closure of ``closure(run)``."""
+    match node:
+        case ast.Call(
+            func=ast.Constant(value=FunctionType() as function), args=[ast.Name(id="run")]
+        ):
+            return function
+    return None
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.expr) and _called(n) is not None for n in ast.walk(node))
+
+
+def _truth(node: ast.expr) -> bool | None:
+    """Whether a test holds, when that is known."""
+    match node:
+        case ast.Constant(value=value) if isinstance(value, _KNOWN_TRUTH):
+            return bool(value)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            truth = _truth(operand)
+            return None if truth is None else not truth
+    return None
+
+
+def _returns(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Return) for node in ast.walk(statement))
+
+
+def _ends(statements: Sequence[ast.stmt]) -> bool:
+    """Whether control never comes out at the end."""
+    if not statements:
+        return False
+    last = statements[-1]
+    match last:
+        case ast.Return() | ast.Raise():
+            return True
+        case ast.If():
+            return _ends(last.body) and _ends(last.orelse)
+        case ast.Try():
+            return _ends(last.body) and all(_ends(handler.body) for handler in last.handlers)
+    return False
+
+
+def _held(value: Any) -> ast.Constant:
+    """Any object as a constant, until `_Naming` gives it a name."""
+    return ast.Constant(value)
+
+
+def _assign(target: str, value: ast.expr) -> ast.stmt:
+    return ast.Assign([ast.Name(target, ast.Store())], value)
