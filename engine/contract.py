@@ -727,6 +727,10 @@ class MessageStore(Component, Protocol):
     async def room(self) -> StoreRoom:
         """Cheap enough to ask once a second.  Raises StoreUnavailable."""
 
+    async def sources(self) -> Sequence[ChannelName]:
+        """The channels by which stored messages came, also those that are no longer configured.
+        Costs a seek for each of them."""
+
     async def purge(
         self,
         older_than: datetime,

@@ -77,7 +77,6 @@ class ChannelKeys(_Keys):
     timezone: Text | None = Field(
         None, description="Of times without a zone, such as Asia/Shanghai. Default UTC."
     )
-    keep: KeepKeys = Field(default_factory=KeepKeys, description="How long messages are kept.")
     alerts: AlertKeys = Field(default_factory=AlertKeys, description="When to tell somebody.")
 
 
@@ -95,6 +94,7 @@ class InboundKeys(ChannelKeys):
         "error", description="A message that no route takes is an error, or nothing."
     )
     limits: LimitKeys = Field(default_factory=LimitKeys, description="What the source refuses.")
+    keep: KeepKeys = Field(default_factory=KeepKeys, description="How long messages are kept.")
     index: dict[IndexName, Text] | None = Field(
         None, description="Values to search by: name → path. Each format has defaults."
     )

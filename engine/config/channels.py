@@ -46,6 +46,9 @@ _OTHER_DIRECTION: Final = {
     "inbound": frozenset(OutboundKeys.model_fields) - frozenset(InboundKeys.model_fields),
     "outbound": frozenset(InboundKeys.model_fields) - frozenset(OutboundKeys.model_fields),
 }
+_INSTEAD: Final = {
+    "keep": "write it in the inbound channels: what is sent is kept as long as its message",
+}
 _SHORTEST_RETRY: Final = timedelta(milliseconds=10)
 
 
@@ -102,7 +105,6 @@ class _Compiler:
             location=str(self._root.position),
             charset=keys.charset,
             timezone=keys.timezone,
-            keep=_keep(keys.keep),
             alerts=_alerts(keys.alerts),
         )
         if isinstance(keys, InboundKeys):
@@ -113,6 +115,7 @@ class _Compiler:
                 duplicates=DuplicateRule(duplicate_key, rule.within) if rule else None,
                 unrouted=keys.unrouted,
                 limits=_limits(keys.limits),
+                keep=_keep(keys.keep),
                 index=index,
             )
         elif isinstance(keys, OutboundKeys):
@@ -129,7 +132,10 @@ class _Compiler:
             if direction in _OTHER_DIRECTION and key.text in _OTHER_DIRECTION[direction]:
                 other = "inbound" if direction == "outbound" else "outbound"
                 self._diagnostics.at(
-                    "C105", key, f"'{key.text}' is a key of {other} channels", help="delete it"
+                    "C105",
+                    key,
+                    f"'{key.text}' is a key of {other} channels",
+                    help=_INSTEAD.get(key.text, "delete it"),
                 )
                 without.append(key.text)
         if direction is None or direction not in _OTHER_DIRECTION:

@@ -91,13 +91,13 @@ class Channel:
     location: str  # channels/his-adt.yaml:1:1
     charset: str | None = None
     timezone: str | None = None
-    keep: Keep = Keep()
     alerts: Alerts = Alerts()
     # inbound
     acknowledge: Literal["accepted", "delivered"] = "accepted"
     duplicates: DuplicateRule | None = None
     unrouted: Literal["error", "ignore"] = "error"
     limits: Limits = field(default_factory=Limits)
+    keep: Keep = Keep()
     index: Mapping[str, Expression] = field(default_factory=dict)
     # outbound
     ordering: Ordering = Ordering()

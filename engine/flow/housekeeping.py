@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.config.model import Configuration
+from engine.config.model import Configuration, Keep
 from engine.contract import Backlog, ChannelName, ErrorInfo, MessageStore, State, StoreError
 from engine.flow.pressure import PressureLimits, refusal
 
@@ -78,14 +78,16 @@ class Housekeeping:
             await asyncio.sleep(SECOND)
 
     async def _retain(self) -> None:
-        """Delete what the channels no longer keep, in batches that never hold up the writer."""
+        """Delete what is no longer kept, in batches that never hold up the writer.  What came by a
+        channel that is no longer configured is kept as long as a new channel keeps."""
         while True:
             await asyncio.sleep(RETENTION_SECONDS)
             try:
-                for channel in self._configuration().channels.values():
-                    name = ChannelName(channel.name)
-                    await self._purge(name, channel.keep.content, content_only=True)
-                    await self._purge(name, channel.keep.events, content_only=False)
+                for name in await self._store.sources():
+                    channel = self._configuration().channels.get(name)
+                    keep = Keep() if channel is None else channel.keep
+                    await self._purge(name, keep.content, content_only=True)
+                    await self._purge(name, keep.events, content_only=False)
             except StoreError as error:
                 self._log.error("retention stopped", code=error.info.code)
 

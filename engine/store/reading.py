@@ -173,6 +173,17 @@ def waiting(connection: Connection) -> list[Waiting]:
     ]
 
 
+def sources(connection: Connection) -> list[ChannelName]:
+    """From one channel to the next in the index, over all of its messages at once."""
+    rows = connection.execute(
+        "WITH RECURSIVE known (channel) AS (SELECT min(channel) FROM message UNION ALL"
+        " SELECT (SELECT min(channel) FROM message WHERE message.channel > known.channel)"
+        " FROM known WHERE channel IS NOT NULL)"
+        " SELECT channel FROM known WHERE channel IS NOT NULL"
+    )
+    return [ChannelName(row[0]) for row in rows]
+
+
 def _accepted_at(connection: Connection, delivery: int) -> datetime | None:
     row = connection.execute(
         "SELECT m.received_at FROM delivery AS d JOIN message AS m ON m.seq = d.message"

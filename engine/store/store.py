@@ -280,6 +280,9 @@ class SqlStore:
     async def waiting(self) -> Sequence[Waiting]:
         return await self._readers.run(reading.waiting)
 
+    async def sources(self) -> Sequence[ChannelName]:
+        return await self._readers.run(reading.sources)
+
     async def room(self) -> StoreRoom:
         return await self._readers.call(lambda: room.measure(self.path))
 

@@ -50,8 +50,8 @@ ROWS: tuple[Code, ...] = (
         "C105",
         _E,
         "a key of the other direction",
-        "Inbound channels acknowledge, find duplicates, index and limit; outbound channels order, "
-        "retry and decide about uncertain outcomes.",
+        "Inbound channels acknowledge, find duplicates, index, limit and say how long messages are "
+        "kept; outbound channels order, retry and decide about uncertain outcomes.",
     ),
     # --- references
     Code(

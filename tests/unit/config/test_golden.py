@@ -75,6 +75,7 @@ CASES: dict[str, Files] = {
     },
     "C104": his("charset:\n"),
     "C105": emr("acknowledge: accepted\n"),
+    "C105-keep": emr("keep: {content: 30d}\n"),
     "C105-inbound": his("retry: {first: 1s}\n"),
     "C110": settings("token: '${vault:lis}'"),
     "C111": settings("token: '${env:LIS_PASSWROD}'"),

@@ -9,18 +9,21 @@ from typing import Any
 
 import pytest
 
-from engine.config.model import Alerts, Configuration, Ordering, Route
+from engine.config.model import Alerts, Configuration, Keep, Ordering, Route
 from engine.contract import (
+    ChannelName,
     ErrorInfo,
     IllegalTransition,
     NotConnected,
     Outcome,
+    Query,
     RetryableError,
     Stage,
     State,
     StoreUnavailable,
+    UnknownMessage,
 )
-from engine.flow import outbox, supervision
+from engine.flow import housekeeping, outbox, supervision
 from engine.flow.alerts import Alert
 from engine.flow.orphans import Orphans
 from engine.flow.status import ChannelState
@@ -203,6 +206,40 @@ async def test_an_unrouted_message_is_routed_again_once_a_route_wants_it(tmp_pat
         await h.engine.reload(configuration([wanted.channels["out"]], [], "c2"))
         with pytest.raises(IllegalTransition, match="FLOW-UNBOUND"):
             await h.engine.reroute(message_id, actor="anna")
+
+
+async def test_each_channel_says_how_long_and_the_default_holds_for_removed_ones(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(housekeeping, "RETENTION_SECONDS", 0.02)
+    short = Keep(content=timedelta(0), events=timedelta(days=1))
+    kept, gone = Push(), Push()
+    both = configuration(
+        [channel("kept", "inbound", kept, keep=short), channel("gone", "inbound", gone)], []
+    )
+    async with hospital(tmp_path, lambda *_: both) as h:
+        for source in (kept, gone):
+            await source.push("k x")
+        store = h.engine.store
+        found = {each.channel: each.message_id for each in await store.search(Query())}
+        assert await store.sources() == ["gone", "kept"]
+
+        async def purged(name: str) -> bool:
+            try:
+                await store.load(found[ChannelName(name)])
+            except UnknownMessage:
+                return True
+            return False
+
+        async with asyncio.timeout(5):
+            while not await purged("kept"):
+                await asyncio.sleep(0.01)
+        assert not await purged("gone")
+        await h.engine.reload(configuration([both.channels["kept"]], []))
+        monkeypatch.setattr(housekeeping, "Keep", lambda: short)
+        async with asyncio.timeout(5):
+            while not await purged("gone"):
+                await asyncio.sleep(0.01)
 
 
 async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> None:

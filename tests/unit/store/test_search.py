@@ -188,6 +188,9 @@ def test_no_other_read_scans_the_history(explained: Any, tmp_path: Path) -> None
     assert "SCAN delivery USING COVERING INDEX delivery_outbox" in explained.plans[plans:]
     assert scans(explained.plans[:plans]) == []
     plans = len(explained.plans)
+    assert reading.sources(explained) == [INBOUND]
+    assert [plan for plan in scans(explained.plans[plans:]) if plan != "SCAN known"] == []
+    plans = len(explained.plans)
     reading.waiting(explained)
     assert "SCAN delivery USING INDEX delivery_outbox" in explained.plans[plans:]
     assert scans(explained.plans[plans:]) == []
