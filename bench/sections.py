@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from bench.history import history
 from bench.project import REPOSITORY
 from bench.report import Figure, Section, at_least, at_most, plain
 from bench.rig import Moment, Rig, fsync_milliseconds, rig
@@ -300,6 +301,7 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "million": printed(
         "million", "The store with 1,000,000 messages", "bench.store_million", _MILLION
     ),
+    "history": history,
     "backlog": backlog,
     "crash": crash,
 }
