@@ -64,7 +64,7 @@ async def _one(configuration: Configuration, channel: Channel) -> Sequence[Check
     from engine.flow.services import ChannelServices
 
     try:
-        services = ChannelServices(channel, configuration.tls)
+        services = ChannelServices(channel, configuration.tls, configuration.root)
         component = channel.role.create(channel.settings, services)
         if not isinstance(component, Checkable):
             return [Check("settings", ok=True, detail="this connector has nothing else to check")]

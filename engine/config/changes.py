@@ -22,7 +22,8 @@ class ConfigurationChange:
 
 
 def diff(old: Configuration, new: Configuration) -> ConfigurationChange:
-    """A channel is changed when its file, a secret in it, or the TLS profile it names is."""
+    """A channel is changed when its file, a secret in it, the TLS profile it names, or the content
+    of a certificate is."""
     both = old.channels.keys() & new.channels.keys()
     return ConfigurationChange(
         added=tuple(sorted(new.channels.keys() - old.channels.keys())),
@@ -38,6 +39,7 @@ def _differs(name: str, old: Configuration, new: Configuration) -> bool:
         before.version != after.version
         or before.settings != after.settings
         or before.spec != after.spec
+        or before.certificates != after.certificates
         or _profile(before, old) != _profile(after, new)
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from engine.config.allowances import without_allowed
+from engine.config.certificates import certificates_version
 from engine.config.channels import Surroundings, compile_channel
 from engine.config.files import File, Files, read_files
 from engine.config.mappings import compile_mappings
@@ -60,7 +62,12 @@ def load(
         )
         routes = compile_routes(files.routes, known)
         check_project(channels, routes, mappings, files.mappings, diagnostics)
-    by_name = resolve_ordering(channels, routes, functions, diagnostics)
+    by_name = {
+        name: replace(
+            channel, certificates=certificates_version(channel.settings, tls.settings, root)
+        )
+        for name, channel in resolve_ordering(channels, routes, functions, diagnostics).items()
+    }
     found = without_allowed(diagnostics.items, files.sources)
     configuration = None
     if not diagnostics.has_errors:

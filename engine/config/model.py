@@ -91,6 +91,7 @@ class Channel:
     location: str  # channels/his-adt.yaml:1:1
     charset: str | None = None
     timezone: str | None = None
+    certificates: str = ""  # content hash of the files that its TLS settings name, as loaded
     alerts: Alerts = Alerts()
     # inbound
     acknowledge: Literal["accepted", "delivered"] = "accepted"

@@ -306,7 +306,7 @@ class Engine:
         self._log.info("drained")
 
     def _built(self, channel: Channel) -> _AnyChannel:
-        services = ChannelServices(channel, self.configuration.tls)
+        services = ChannelServices(channel, self.configuration.tls, self.configuration.root)
         plug_in = channel.role.create(channel.settings, services)
         if channel.direction == "inbound":
             received = self._counted(channel.name, InboundCounts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -18,12 +19,15 @@ from engine.security.tls import TlsSettings, client_context, server_context
 class ChannelServices:
     """Implements `engine.contract.Services` for one channel."""
 
-    def __init__(self, channel: Channel, profiles: Mapping[str, BaseModel]) -> None:
+    def __init__(
+        self, channel: Channel, profiles: Mapping[str, BaseModel], root: Path = Path()
+    ) -> None:
         self.channel = ChannelName(channel.name)
         self.charset = channel.charset
         self.limits: Limits = channel.limits
         self.log = structlog.get_logger("carebus.connector").bind(channel=channel.name)
         self._profiles = profiles
+        self._root = root
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -44,4 +48,4 @@ class ChannelServices:
         if not isinstance(settings, TlsSettings):
             settings = TlsSettings.model_validate(settings)
         make = server_context if server else client_context
-        return make(settings)
+        return make(settings, self._root)

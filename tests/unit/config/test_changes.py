@@ -66,3 +66,23 @@ def test_a_tls_profile_changes_the_channels_that_name_it(tmp_path: Path) -> None
     old = configuration(tmp_path / "a", {**files, "tls.yaml": TLS})
     new = configuration(tmp_path / "b", {**files, "tls.yaml": TLS.replace("two", "three")})
     assert diff(old, new).changed == ("emr",)
+
+
+def test_a_renewed_certificate_changes_the_channels_that_use_it(tmp_path: Path) -> None:
+    files: dict[str, str | bytes | None] = {
+        "channels/his.yaml": INBOUND.replace("2575", "2575, tls: a"),
+        "channels/emr.yaml": OUTBOUND.replace("2600", "2600, tls: {ca: two.pem}"),
+        "tls.yaml": TLS,
+        "one.pem": "old",
+        "two.pem": "old",
+    }
+    old = configuration(tmp_path, files)
+    assert not diff(old, configuration(tmp_path, files))
+    renewed = configuration(tmp_path, {**files, "one.pem": "new"})
+    assert diff(old, renewed).changed == ("his",)
+    assert diff(renewed, configuration(tmp_path, {**files, "two.pem": "new"})).changed == (
+        "emr",
+        "his",
+    )
+    (tmp_path / "one.pem").unlink()
+    assert diff(renewed, configuration(tmp_path, {**files, "one.pem": None})).changed == ("his",)
