@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
@@ -69,6 +69,11 @@ class ControlClient:
     def replay_many(self, given: Mapping[str, str], *, dry_run: bool) -> Any:
         body = orjson.dumps({**given, "dry_run": dry_run})
         return orjson.loads(self._ask("POST", "/api/v1/replay", body, _SECONDS_OF_REPLAY))
+
+    def switch(self, channel: str, order: Literal["stop", "start"]) -> Any:
+        """Returns when the channel stopped: after its sends under way have ended."""
+        path = f"/api/v1/channels/{quote(channel, safe='')}/{order}"
+        return orjson.loads(self._ask("POST", path, timeout=60.0))
 
     def reload(self) -> Any:
         return orjson.loads(self._ask("POST", "/api/v1/reload", timeout=60.0))

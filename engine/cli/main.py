@@ -25,6 +25,7 @@ from engine.cli.run import run
 from engine.cli.schema import schema
 from engine.cli.send import send
 from engine.cli.status import status
+from engine.cli.switch import start, stop
 
 _HELP: Final = (
     "Carebus: a hospital integration engine, configured in YAML.\n\n"
@@ -49,6 +50,8 @@ app.command("status", rich_help_panel=_RUNNING)(status)
 app.add_typer(messages, name="messages", rich_help_panel=_RUNNING)
 app.command("replay", rich_help_panel=_RUNNING)(replay)
 app.command("cancel", rich_help_panel=_RUNNING)(cancel)
+app.command("stop", rich_help_panel=_RUNNING)(stop)
+app.command("start", rich_help_panel=_RUNNING)(start)
 app.command("reload", rich_help_panel=_RUNNING)(reload)
 app.command("send", rich_help_panel=_RUNNING)(send)
 app.command("lint", rich_help_panel=_PROJECT)(lint)

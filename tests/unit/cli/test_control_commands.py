@@ -61,6 +61,8 @@ def test_without_an_engine_every_command_exits_3_and_says_what_to_do(
         ["messages", "show", message_id(1)],
         ["replay", "1"],
         ["cancel", "1"],
+        ["stop", "his-adt"],
+        ["start", "his-adt"],
     ):
         result = carebus(*words, "--data", tmp_path)
         assert result.exit_code == 3, words
@@ -190,6 +192,17 @@ def test_a_cancel_that_is_refused_exits_4(
     refused = carebus("cancel", "10", "--data", running.data)
     assert refused.exit_code == 4
     assert "error[STORE-STEP]" in refused.stderr
+
+
+def test_channels_are_stopped_and_started(
+    carebus: Carebus, running: Running, engine: ScriptedEngine
+) -> None:
+    assert "channel his-adt stopped\n" in carebus("stop", "his-adt", "--data", running.data).stdout
+    assert carebus("start", "his-adt", "--data", running.data).exit_code == 0
+    assert engine.switched == [("stop", "his-adt"), ("start", "his-adt")]
+    refused = carebus("stop", "nobody", "--data", running.data)
+    assert refused.exit_code == 4
+    assert "error[P016]" in refused.stderr
 
 
 def test_a_reload_says_what_runs_or_what_is_wrong(
