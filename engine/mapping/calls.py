@@ -13,7 +13,6 @@ from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.failures import FunctionError, failed
 from engine.mapping.forms import FORMS
 from engine.mapping.functions.signature import Context, Function, Kind, Parameter
-from engine.mapping.fusing import fuse
 from engine.mapping.patterns import Pattern, PatternRefused
 from engine.mapping.runstate import MEMO, Code, Run
 from engine.mapping.values import number_of, text_of
@@ -82,9 +81,11 @@ def _call(compiler: ExpressionCompiler, call: Call, function: Function) -> Compi
         function,
         parameters,
         arguments,
-        [None if argument.constant else c for argument, c in zip(arguments, converts, strict=True)],
+        [
+            None if argument.constant or c is _unchanged else c
+            for argument, c in zip(arguments, converts, strict=True)
+        ],
         str(compiler.place(call)),
-        not compiler.unit.trace,
     )
     if all(argument.constant for argument in arguments) and not function.wants_context:
         try:
@@ -108,16 +109,16 @@ def _invocation(
     arguments: Sequence[Compiled],
     converts: Sequence[Callable[[Any], Any] | None],
     where: str,
-    fuses: bool,
 ) -> Code:
     """The closure that evaluates the arguments and calls the function."""
     name, call, wants_context = function.name, function.call, function.wants_context
     codes = [argument.code for argument in arguments]
-    separate = fuse if fuses else _as_it_is
     lifts = bool(parameters) and parameters[0].kind in _SINGLE
     steps = tuple(
-        (separate(code), convert, parameter.takes_missing, parameter.kind is Kind.ANY)
-        for code, convert, parameter in zip(codes, converts, parameters, strict=True)
+        (code, convert, parameter.takes_missing, parameter.kind is Kind.ANY, lifts and number == 0)
+        for number, (code, convert, parameter) in enumerate(
+            zip(codes, converts, parameters, strict=True)
+        )
     )
 
     def invoke(run: Run, arguments: list[Any]) -> Any:
@@ -134,46 +135,52 @@ def _invocation(
         except FunctionError as error:
             raise failed("R301", where, f"{name}() failed: {error}") from None
 
+    def convert_each(convert: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+        return [item if item is NULL else convert_one(convert, item) for item in values]
+
+    def call_each(run: Run, given: list[Any]) -> Any:
+        rest = given[1:]
+        results = [NULL if item is NULL else invoke(run, [item, *rest]) for item in given[0]]
+        return [item for item in results if item is not None] or None
+
     def general(run: Run) -> Any:
         given: list[Any] = []
-        lifted = False
+        several = False
         null = False
-        for code, convert, takes_missing, takes_null in steps:
+        for code, convert, takes_missing, takes_null, spreads in steps:
             value = code(run)
-            if value is None or value is NULL:
+            if not takes_missing and value is None:
+                return None
+            if value is NULL:
                 if not takes_missing:
-                    if value is None:
-                        return None
                     null = True
                 elif not takes_null:
                     value = None
-            elif convert is not None:
-                if value.__class__ is list and lifts and not given:
-                    lifted = True
-                    value = [item if item is NULL else convert_one(convert, item) for item in value]
+            elif convert is not None and value is not None:
+                if spreads and value.__class__ is list:
+                    several = True
+                    value = convert_each(convert, value)
                 else:
                     value = convert_one(convert, value)
             given.append(value)
         if null:
             return NULL
-        if lifted:
-            rest = given[1:]
-            results = [NULL if item is NULL else invoke(run, [item, *rest]) for item in given[0]]
-            return [item for item in results if item is not None] or None
+        if several:
+            return call_each(run, given)
         return invoke(run, given)
 
     simple = (
         lifts
         and parameters[0].kind is Kind.TEXT
         and not parameters[0].takes_missing
-        and all(convert is None for convert in converts[1:])
+        and all(argument.constant for argument in arguments[1:])
         and converts[0] is not None
     )
     if not simple:
         if function.variadic and all(
-            takes_missing and takes_any for _, _, takes_missing, takes_any in steps
+            parameter.takes_missing and parameter.kind is Kind.ANY for parameter in parameters
         ):
-            return _collecting(function, arguments, invoke)
+            return _collecting(function, arguments, invoke, where)
         return general
     first = codes[0]
     rest = [code([]) for code in codes[1:]]
@@ -226,10 +233,6 @@ def _invocation(
     return with_constants
 
 
-def _as_it_is(code: Code) -> Code:
-    return code
-
-
 def call_failed(error: Exception, name: str, where: str) -> MappingError:
     """Says what a function says itself; of every other exception only its kind."""
     said = str(error) if isinstance(error, FunctionError) else type(error).__name__
@@ -245,9 +248,10 @@ def _collecting(
     function: Function,
     arguments: Sequence[Compiled],
     invoke: Callable[[Run, list[Any]], Any],
+    where: str,
 ) -> Code:
     """For functions that take any number of values as they are, such as urn_uuid."""
-    call, wants_context = function.call, function.wants_context
+    name, call, wants_context = function.name, function.call, function.wants_context
     template = [argument.value if argument.constant else None for argument in arguments]
     computed = tuple(
         (place, argument.code) for place, argument in enumerate(arguments) if not argument.constant
@@ -256,13 +260,14 @@ def _collecting(
     def collecting(run: Run) -> Any:
         values = template.copy()
         for place, code in computed:
-            values[place] = code(run)
+            value = code(run)
+            values[place] = value
         if wants_context:
             return invoke(run, values)
         try:
             return call(*values)
-        except _FAILURES:
-            return invoke(run, values)  # fails again, and says where
+        except _FAILURES as error:
+            raise call_failed(error, name, where) from None
 
     return collecting
 
@@ -294,6 +299,10 @@ def _boolean(value: Any) -> bool:
     raise FunctionError("true or false is wanted")
 
 
+def _unchanged(value: Any) -> Any:
+    return value
+
+
 _SINGLE: Final = frozenset({Kind.TEXT, Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN})
 _CONVERT: Final[dict[Kind, Callable[[Any], Any]]] = {
     Kind.TEXT: _text,
@@ -301,6 +310,6 @@ _CONVERT: Final[dict[Kind, Callable[[Any], Any]]] = {
     Kind.INTEGER: _integer,
     Kind.BOOLEAN: _boolean,
     Kind.LIST: lambda value: value if value.__class__ is list else [value],
-    Kind.ANY: lambda value: value,
+    Kind.ANY: _unchanged,
     Kind.PATTERN: lambda value: value,
 }

@@ -1,8 +1,4 @@
-"""How an output object comes into being: the literals of the file, and what is computed.
-
-Most of a mapping's time is spent here, so the usual shapes have a closure of their own: one, two
-or three computed keys, literals first.
-"""
+"""How an output object comes into being: the literals of the file, and what is computed."""
 
 from __future__ import annotations
 
@@ -24,20 +20,9 @@ def object_code(
     ``template`` has every key in the order of the file: the literals, and None where a key is
     computed.  What ``merged`` gives is added below what is written beside it.
     """
-    if not computed and not merged:
-        return lambda run: template.copy() or None
-    literals = {key: value for key, value in template.items() if value is not None}
-    unwanted = NULL if drops_null else None
-    if list(template)[: len(literals)] != list(literals):
-        made = _in_file_order(template, computed, unwanted)
-    elif len(computed) == 1:
-        made = _one(literals, computed, unwanted)
-    elif len(computed) == 2:
-        made = _two(literals, computed, unwanted)
-    elif len(computed) == 3:
-        made = _three(literals, computed, unwanted)
-    else:
-        made = _many(literals, computed, unwanted)
+    made = _object(template, dict(computed), NULL if drops_null else None)
+    if len(merged) == 1:
+        return _merging_one(made, *merged[0])
     return _merging(made, merged) if merged else made
 
 
@@ -51,103 +36,76 @@ def list_of_one(item: Code) -> Code:
     return list_of_one
 
 
-def _one(literals: dict[Any, Any], computed: tuple[tuple[Any, Code], ...], unwanted: Any) -> Code:
-    ((key, code),) = computed
-    if not literals:
+def _object(template: dict[Any, Any], computed: dict[Any, Code], unwanted: Any) -> Code:
+    literals: dict[Any, Any] = {}  # those before the first computed key
+    for key, value in template.items():
+        if value is None:
+            break
+        literals[key] = value
+    always = any(value is not None for value in template.values())
+    rest = tuple((key, computed.get(key), template[key]) for key in template if key not in literals)
+    if not always and len(rest) == 1:
+        ((only, code, _),) = rest
+        assert code is not None  # noqa: S101 - it is no literal
+        return _single(only, code, unwanted)
 
-        def single(run: Run) -> Any:
-            value = code(run)
-            return None if value is None or value is unwanted else {key: value}
-
-        return single
-
-    def one(run: Run) -> Any:
+    def made(run: Run) -> Any:
         out = literals.copy()
-        value = code(run)
-        if value is not None and value is not unwanted:
-            out[key] = value
-        return out
-
-    return one
-
-
-def _two(literals: dict[Any, Any], computed: tuple[tuple[Any, Code], ...], unwanted: Any) -> Code:
-    (key_1, code_1), (key_2, code_2) = computed
-
-    def two(run: Run) -> Any:
-        out = literals.copy()
-        value = code_1(run)
-        if value is not None and value is not unwanted:
-            out[key_1] = value
-        value = code_2(run)
-        if value is not None and value is not unwanted:
-            out[key_2] = value
-        return out or None
-
-    return two
-
-
-def _three(literals: dict[Any, Any], computed: tuple[tuple[Any, Code], ...], unwanted: Any) -> Code:
-    (key_1, code_1), (key_2, code_2), (key_3, code_3) = computed
-
-    def three(run: Run) -> Any:
-        out = literals.copy()
-        value = code_1(run)
-        if value is not None and value is not unwanted:
-            out[key_1] = value
-        value = code_2(run)
-        if value is not None and value is not unwanted:
-            out[key_2] = value
-        value = code_3(run)
-        if value is not None and value is not unwanted:
-            out[key_3] = value
-        return out or None
-
-    return three
-
-
-def _many(literals: dict[Any, Any], computed: tuple[tuple[Any, Code], ...], unwanted: Any) -> Code:
-    def many(run: Run) -> Any:
-        out = literals.copy()
-        for key, code in computed:
-            value = code(run)
-            if value is not None and value is not unwanted:
-                out[key] = value
-        return out or None
-
-    return many
-
-
-def _in_file_order(
-    template: dict[Any, Any], computed: tuple[tuple[Any, Code], ...], unwanted: Any
-) -> Code:
-    """For a literal after a computed key: all keys are there first, the missing ones go."""
-
-    def in_file_order(run: Run) -> Any:
-        out = template.copy()
-        for key, code in computed:
-            value = code(run)
-            if value is None or value is unwanted:
-                del out[key]
+        for key, code, literal in rest:
+            if code is None:
+                out[key] = literal
             else:
-                out[key] = value
+                value = code(run)
+                if value is not None and value is not unwanted:
+                    out[key] = value
+        if always:
+            return out
         return out or None
 
-    return in_file_order
+    return made
+
+
+def _single(key: Any, code: Code, unwanted: Any) -> Code:
+    def single(run: Run) -> Any:
+        value = code(run)
+        return None if value is None or value is unwanted else {key: value}
+
+    return single
+
+
+def _merging_one(made: Code, code: Code, where: str) -> Code:
+    """With the object that $case, $use or $first gives; what is written beside it wins."""
+
+    def merging_one(run: Run) -> Any:
+        given = code(run)  # first: $raise is there to stop the rest
+        out = made(run)
+        return out if given is None else _merge(out or {}, given, where)
+
+    return merging_one
 
 
 def _merging(made: Code, merged: tuple[tuple[Code, str], ...]) -> Code:
-    """With the objects that $case, $use and $first give; what is written beside them wins."""
+    """The same for several of them."""
+    codes = tuple(code for code, _ in merged)
+    places = tuple(enumerate(where for _, where in merged))
 
     def merging(run: Run) -> Any:
-        given = [code(run) for code, _ in merged]  # first: $raise is there to stop the rest
-        out = made(run) or {}
-        for value, (_, where) in zip(given, merged, strict=True):
-            if value.__class__ is dict:
-                for key in value:
-                    out.setdefault(key, value[key])
-            elif value is not None:
-                raise failed("R306", where, "an object is wanted beside other keys")
-        return out or None
+        given: list[Any] = []
+        for code in codes:
+            value = code(run)
+            given.append(value)
+        out = made(run)
+        for number, where in places:
+            if given[number] is not None:
+                out = _merge(out or {}, given[number], where)
+        return out
 
     return merging
+
+
+def _merge(out: dict[Any, Any], given: Any, where: str) -> dict[Any, Any] | None:
+    if given.__class__ is not dict:
+        raise failed("R306", where, "an object is wanted beside other keys")
+    for key in given:
+        out.setdefault(key, given[key])
+    return out or None

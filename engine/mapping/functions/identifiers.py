@@ -50,16 +50,24 @@ def uuid5(*keys: Any | None) -> str | None:
     return _uuid(keys, "")
 
 
+def _texts(keys: tuple[Any, ...]) -> list[str]:
+    try:
+        return [key if key.__class__ is str else "" if not key else text_of(key) for key in keys]
+    except ValueError as error:
+        raise FunctionError(str(error)) from None
+
+
 def _uuid(keys: tuple[Any, ...], prefix: str) -> str | None:
     """A version 5 UUID of the keys, which are kept apart: ('a', 'b') and ('ab') differ."""
     try:
-        name = "\x1f".join(
-            [key if key.__class__ is str else "" if not key else text_of(key) for key in keys]
-        )
-    except ValueError as error:
-        raise FunctionError(str(error)) from None
-    if not any(keys[1:] if len(keys) > 1 else keys):
-        return None
+        name = "\x1f".join(keys)
+    except TypeError:  # something is missing, or no text
+        if not any(keys[1:] if len(keys) > 1 else keys):
+            return None
+        name = "\x1f".join(_texts(keys))
+    else:
+        if not any(keys[1:] if len(keys) > 1 else keys):
+            return None
     digest = _START.copy()
     digest.update(name.encode("utf-8", "surrogatepass"))
     text = digest.hexdigest()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64 as b64
 import binascii
+import re
 import unicodedata
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from engine.formats.null import NULL
@@ -65,7 +66,16 @@ def squeeze(text: str) -> str | None:
 )
 def url_encode(text: str) -> str | None:
     """Percent-encoded for one part of a URL (RFC 3986)."""
-    return quote(text, safe="") or None
+    return _RESERVED.sub(_percent, text) or None
+
+
+_RESERVED: Final = re.compile(r"[^A-Za-z0-9_.~-]")
+_PERCENT: Final = {chr(code): f"%{code:02X}" for code in range(128)}
+
+
+def _percent(found: re.Match[str]) -> str:
+    character = found[0]
+    return _PERCENT.get(character) or quote(character, safe="")
 
 
 @function(examples=[("upper('abc')", "ABC"), ("'Straße' | upper", "STRASSE"), ("upper('')", None)])
