@@ -76,8 +76,8 @@ class HttpDestination:
         return Delivered(answer.payload(), answer.header("location"))
 
     async def check(self) -> Sequence[Check]:
-        """Name, TCP, TLS, and whether something answers OPTIONS at the address."""
-        return await probe(self._client, "OPTIONS", self._target)
+        """Name, TCP, TLS, and whether HTTP is answered at the address, with our credentials."""
+        return await probe(self._client, "OPTIONS", self._target, any_answer=True)
 
     def _head(self, payload: Payload) -> bytes:
         media = self._settings.content_type or payload.content_type

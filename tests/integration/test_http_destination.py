@@ -451,6 +451,27 @@ async def test_check() -> None:
         assert [check.ok for check in await destination.check()] == [False]
 
 
+@pytest.mark.parametrize(
+    ("status", "good"),
+    [
+        ("200 OK", True),
+        ("404 No", True),
+        ("501 No", True),
+        ("503 No", True),
+        ("401 No", False),
+        ("403 No", False),
+    ],
+)
+async def test_any_answer_but_a_refusal_of_us_proves_reachability(status: str, good: bool) -> None:
+    async with (
+        raw_peer(says(status)) as peer,
+        opened(f"http://127.0.0.1:{peer.port}/") as destination,
+    ):
+        check = (await destination.check())[-1]
+        assert (check.name, check.ok) == ("request", good)
+        assert status[:3] in check.detail
+
+
 async def test_check_of_a_channel_that_is_not_open() -> None:
     async def script(_request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.close()
