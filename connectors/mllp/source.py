@@ -11,9 +11,9 @@ from typing import Any, Final
 from connectors.mllp.answering import Answers
 from connectors.mllp.connection import Connection, payload
 from connectors.mllp.errors import error
-from connectors.mllp.pace import Pace
 from connectors.mllp.settings import MllpListenerSettings
 from connectors.mllp.sockets import address, bound
+from connectors.pace import Pace
 from engine.contract import Accept, Inbound, NotConnected, Outcome, Receipt, Services, Stage
 
 _BACKLOG: Final = 512
@@ -39,7 +39,7 @@ class MllpSource:
         self._services = services
         self._answers = Answers(charset=services.charset, now=services.now)
         self._charset = services.charset
-        self._pace = Pace(limits.rate) if limits.rate else None
+        self._pace = Pace(limits.rate)
         self._timeout = settings.acknowledge_timeout
         self._connections: set[Connection] = set()
         self._listeners: list[socket.socket] = []
@@ -113,8 +113,7 @@ class MllpSource:
     async def offer(self, inbound: Inbound) -> Receipt:
         if self._accept is None:
             raise asyncio.CancelledError
-        if self._pace is not None:
-            await self._pace.turn()
+        await self._pace.turn()
         if self._timeout is None:
             return await self._accept(inbound)
         try:
