@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from enum import StrEnum
@@ -77,7 +78,7 @@ def channel_file(spec: ConnectorSpec, direction: Direction, system: str) -> str:
         f"connector: {spec.name}",
         "settings:",
         *_settings(role),
-        "format: hl7v2                  # or fhir, json, raw",
+        f"{f'format: {_format(spec, direction)}':<30}# {_other_formats(spec, direction)}",
     ]
     if direction is Direction.INBOUND:
         lines += [
@@ -116,7 +117,22 @@ def _settings(role: Role) -> Iterator[str]:
         if field.is_required():
             yield f"  {name}: {_placeholder(field)}"
         else:
-            yield f"  # {name}: {shown_default(field)}"
+            yield f"  # {name}: {shown_default(field)}".rstrip()
+
+
+def _format(spec: ConnectorSpec, direction: Direction) -> str:
+    """That of the connector's own example of this direction, else of any; hl7v2 without one."""
+    formats: dict[str | None, str] = {}
+    for example in spec.examples:
+        keys = dict(re.findall(r"(?m)^(direction|format): *(\w+)", example))
+        if "format" in keys:
+            formats.setdefault(keys.get("direction"), keys["format"])
+    return formats.get(direction.value) or next(iter(formats.values()), "hl7v2")
+
+
+def _other_formats(spec: ConnectorSpec, direction: Direction) -> str:
+    chosen = _format(spec, direction)
+    return "or " + ", ".join(name for name in ("hl7v2", "fhir", "json", "raw") if name != chosen)
 
 
 def _placeholder(field: Any) -> str:

@@ -8,18 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from engine.contract import ConnectorSpec, ErrorCode, Role
+    from pydantic import BaseModel
+
+    from engine.contract import ConnectorSpec, ErrorCode
     from engine.mapping import Function
     from engine.mapping.form import Form
     from engine.syntax.code import Code
 
+_FILES = ("tls", "tls.yaml")
+
 
 def describe(
     what: Annotated[
-        str, typer.Argument(help="A connector (mllp), a function (date), a code (M303, MLLP-NAK).")
+        str,
+        typer.Argument(
+            help="A connector (mllp), a function (date), a code (M303, MLLP-NAK), or tls."
+        ),
     ] = "",
 ) -> None:
-    """Explain a connector, a mapping function or an error code; without a name, list them all."""
+    """Explain a connector, a mapping function, an error code or tls.yaml; without a name, list
+    them all."""
     if not what:
         _everything()
         return
@@ -28,7 +36,7 @@ def describe(
         return
     from engine.syntax.nearest import nearest
 
-    names = [*_connectors(), *_functions(), *_forms(), *_codes(), *_error_codes()]
+    names = [*_FILES, *_connectors(), *_functions(), *_forms(), *_codes(), *_error_codes()]
     near = nearest(what, names)
     hint = f"did you mean {near}?" if near else "carebus describe lists what there is"
     raise typer.BadParameter(f"nothing is called '{what}'; {hint}")
@@ -36,6 +44,8 @@ def describe(
 
 def _explained(what: str) -> Iterator[str]:
     connectors, codes, errors = _connectors(), _codes(), _error_codes()
+    if what in _FILES:
+        yield tls_text()
     if what in connectors:
         yield connector_text(connectors[what])
     if what in _functions():
@@ -52,7 +62,8 @@ def _explained(what: str) -> Iterator[str]:
 def _everything() -> None:
     from engine.cli.output import print_table
 
-    rows = [("connector", name, spec.summary) for name, spec in sorted(_connectors().items())]
+    rows = [("file", "tls.yaml", "TLS profiles, and the keys of a channel's tls:")]
+    rows += [("connector", name, spec.summary) for name, spec in sorted(_connectors().items())]
     listed = {name: (one.signature, one.doc) for name, one in _functions().items()}
     listed |= {name: (one.signature, one.doc) for name, one in _forms().items()}
     rows += [
@@ -64,6 +75,26 @@ def _everything() -> None:
     print_table(("kind", "name", "about"), rows)
 
 
+def tls_text() -> str:
+    """The keys of a TLS profile, which a channel's ``tls:`` may hold in place."""
+    from engine.security.tls import TlsSettings
+
+    return "\n".join(
+        (
+            "tls.yaml: TLS profiles by name, under profiles:.",
+            "A channel's settings name one (tls: hospital-internal) or have its keys in place.",
+            "",
+            "keys of a profile:",
+            *_settings(TlsSettings),
+            "",
+            "example:",
+            "  profiles:",
+            "    hospital-internal: {certificate: tls/engine.pem, key: tls/engine.key, "
+            "ca: tls/hospital-ca.pem}",
+        )
+    )
+
+
 def connector_text(spec: ConnectorSpec) -> str:
     """Everything a spec says, as text."""
     lines = [f"{spec.name}: {spec.summary}", f"{spec.stability}, since {spec.since}", ""]
@@ -71,7 +102,7 @@ def connector_text(spec: ConnectorSpec) -> str:
         lines += [spec.notes.strip(), ""]
     for title, role in (("inbound", spec.source), ("outbound", spec.destination)):
         if role is not None:
-            lines += [f"settings of an {title} channel:", *_settings(role), ""]
+            lines += [f"settings of an {title} channel:", *_settings(role.settings), ""]
     if spec.errors:
         lines += ["error codes:"]
         lines += [f"  {error.code:16} {error.meaning}" for error in spec.errors]
@@ -81,10 +112,10 @@ def connector_text(spec: ConnectorSpec) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _settings(role: Role) -> Iterator[str]:
+def _settings(model: type[BaseModel]) -> Iterator[str]:
     from engine.cli.create import shown_default
 
-    for name, field in role.settings.model_fields.items():
+    for name, field in model.model_fields.items():
         default = shown_default(field)
         needed = "required" if field.is_required() else f"default {default}" if default else ""
         yield f"  {name:16} {field.description or ''}{f' ({needed})' if needed else ''}"

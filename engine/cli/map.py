@@ -29,6 +29,12 @@ def map_(
     params: Annotated[
         list[str] | None, typer.Option(help="A parameter of the mapping: name=value.")
     ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="The inbound channel it comes in by: its time zone and charset hold."
+        ),
+    ] = None,
     charset: Annotated[
         str | None, typer.Option(help="Of a message that does not declare one.")
     ] = None,
@@ -36,14 +42,24 @@ def map_(
 ) -> None:
     """Map one message and print the result; nothing is sent or stored.
 
+    Times without a zone are the channel's (--from), else UTC.
     Exit code 1 when the message cannot be read or mapped; the error names the mapping's line.
     """
     from engine.cli.project import configuration_of
+    from engine.cli.route import inbound_channel
     from engine.cli.try_out import context_of, parse, read_payload
 
-    compiled = mapping_of(configuration_of(config), mapping)
-    document = parse(read_payload(file, compiled.source_format), compiled.source_format, charset)
-    context = context_of(**_params(compiled, params or []))
+    configuration = configuration_of(config)
+    compiled = mapping_of(configuration, mapping)
+    format = compiled.source_format
+    channel = None if origin is None else inbound_channel(configuration, origin)
+    if channel is not None and channel.format.name != format:
+        raise typer.BadParameter(
+            f"{mapping} reads {format}, and {channel.name} is {channel.format.name}"
+        )
+    charset = charset or (channel.charset if channel else None)
+    document = parse(read_payload(file, format), format, charset)
+    context = context_of(channel, **_params(compiled, params or []))
     if explain:
         from engine.mapping.explain import explain as explained
 

@@ -204,6 +204,26 @@ def test_a_message_is_mapped_and_printed_for_people(carebus: Carebus, project: P
     assert raw.stdout == '{"tenant":"north","id":"77","sex":"male"}'
 
 
+def test_a_message_is_mapped_as_it_would_be_from_its_channel(
+    carebus: Carebus, project: Path
+) -> None:
+    (project / "mappings" / "born.yaml").write_text(
+        "mapping: born\nfrom: {format: hl7v2}\nto: {format: json}\n"
+        "out: {name: = PID-5.1, at: = PID-7 | datetime}\n"
+    )
+    path = project / "channels" / "his-adt.yaml"
+    path.write_text(path.read_text() + "timezone: Asia/Shanghai\ncharset: gb18030\n")
+    words = ("map", "born", "-", "--config", project)
+    message = ADT.replace("19700101", "19700101083000").encode("gb18030")
+    mapped = carebus(*words, "--from", "his-adt", stdin=message)
+    assert json.loads(mapped.stdout) == {"name": "张", "at": "1970-01-01T08:30:00+08:00"}
+    utc = carebus(*words, "--charset", "gb18030", stdin=message)
+    assert json.loads(utc.stdout)["at"] == "1970-01-01T08:30:00Z"
+    assert "did you mean his-adt" in carebus(*words, "--from", "his-ad", stdin=message).stderr
+    path.write_text(path.read_text().replace("format: hl7v2", "format: json"))
+    assert carebus(*words, "--from", "his-adt", stdin=message).exit_code != 0
+
+
 def test_a_mapping_explains_itself(carebus: Carebus, project: Path) -> None:
     words = ("map", "mappings/adt-to-json.yaml", "-", "--config", project)
     result = carebus(*words, "--params", "tenant=n", "--explain", stdin=ADT.encode())
@@ -385,6 +405,8 @@ def test_a_created_channel_has_nothing_wrong_but_its_placeholders(
     words = ("create", f"{connector}:new-one", "--direction", direction, "--config", project)
     printed = carebus(*words)
     assert printed.exit_code == 0, printed.output
+    assert not re.search(r"(?m) +$", printed.stdout)
+    assert ("format: fhir " in printed.stdout) is (connector == "fhir")
     assert carebus(*words, "--write").exit_code == 0
     path = project / "channels" / "new-one.yaml"
     assert path.read_text() == printed.stdout
@@ -408,6 +430,8 @@ def test_a_wrong_create_is_told(carebus: Carebus, what: str) -> None:
     [
         ("mllp", "settings of an inbound channel:"),
         ("date", "→"),
+        ("tls", "  require_client_certificate Servers: refuse peers"),
+        ("tls.yaml", "profiles:"),
         ("C204", "error[C204]"),
         ("p024", "error[P024]"),
         ("STORE-LOCKED", "another engine"),
