@@ -17,12 +17,12 @@ import ast
 import builtins
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from engine.mapping.runstate import Code
+from engine.mapping.runstate import Code, Run
 
 _DEEPEST: Final = 14
 """Blocks in blocks; what is deeper becomes a function of its own."""
@@ -31,7 +31,8 @@ _PLAIN: Final = (type(None), bool, int, str)
 _KNOWN_TRUTH: Final = (*_PLAIN, tuple, dict, FunctionType)
 _REFUSED: Final = (
     ast.Lambda, ast.FunctionDef, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp,
-    ast.While, ast.With, ast.NamedExpr, ast.Nonlocal, ast.Global, ast.Yield, ast.Match, ast.Delete,
+    ast.While, ast.With, ast.TryStar, ast.NamedExpr, ast.Nonlocal, ast.Global, ast.Yield,
+    ast.Match, ast.Delete,
 )  # fmt: skip
 
 
@@ -40,6 +41,19 @@ def fuse(code: Code) -> Code:
     if not isinstance(code, FunctionType) or _shape(code) is None or not _holds_closures(code):
         return code
     return _Fusion().function(code)
+
+
+def fuse_later(code: Code) -> Code:
+    """The same, made when it is first called: what only checks a project does without."""
+    fused: Code | None = None
+
+    def first(run: Run) -> Any:
+        nonlocal fused
+        if fused is None:
+            fused = fuse(code)
+        return fused(run)
+
+    return first
 
 
 class _Odd(Exception):
@@ -74,8 +88,8 @@ class _Fusion:
         if shape is None:
             raise _Odd
         self.count += 1
-        bound = _Binding(function, shape, f"_{self.count}")
-        return self.flow([bound.visit(_copied(s)) for s in shape], target, depth)
+        bound = _Binding(function, f"_{self.count}")
+        return self.flow(bound.of(list(shape)), target, depth)
 
     def call(self, node: ast.expr, target: str, depth: int) -> list[ast.stmt] | None:
         """The body of the closure that ``node`` calls, when it does and that can be had."""
@@ -257,54 +271,29 @@ def _same(running: CodeType, read: CodeType) -> bool:
     )
 
 
-class _Folding(ast.NodeTransformer):
-    """Computes what constants decide."""
+class _Copy:
+    """A copy of a tree with its names replaced; what constants decide is computed on the way."""
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
-        match node:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Constant(value=dict() as held), attr="copy")
-            ):
-                if len(held) <= _ROOM and all(type(v) in _PLAIN for v in held.values()):
-                    return ast.Dict(
-                        [ast.Constant(key) for key in held],
-                        [ast.Constant(value) for value in held.values()],
-                    )
-        return node
+    def name(self, node: ast.Name) -> ast.expr:
+        raise NotImplementedError
 
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        self.generic_visit(node)
-        match node:
-            case ast.Compare(
-                left=ast.Constant(value=left), ops=[operator], comparators=[ast.Constant(None)]
-            ) if isinstance(operator, ast.Is | ast.IsNot):
-                return ast.Constant((left is None) is isinstance(operator, ast.Is))
-        return node
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        self.generic_visit(node)
-        going_on = isinstance(node.op, ast.And)
-        values: list[ast.expr] = []
-        for number, value in enumerate(node.values, start=1):
-            truth = _truth(value)
-            if truth is going_on and number < len(node.values):
-                continue
-            values.append(value)
-            if truth is (not going_on):
-                break
-        return values[0] if len(values) == 1 else ast.BoolOp(node.op, values)
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        self.generic_visit(node)
-        truth = _truth(node.test)
-        return node if truth is None else node.body if truth else node.orelse
+    def of(self, node: Any) -> Any:
+        kind = node.__class__
+        if kind is list:
+            return [self.of(item) for item in node]
+        if kind is ast.Name:
+            return self.name(node)
+        if kind is ast.Constant or not isinstance(node, ast.AST) or not node._fields:
+            return node  # nobody changes those
+        made = kind(*[self.of(getattr(node, name, None)) for name in node._fields])
+        fold = _FOLDS.get(kind)
+        return made if fold is None else fold(made)
 
 
-class _Binding(_Folding):
+class _Binding(_Copy):
     """Puts what a closure holds in the place of the names, and gives its variables new ones."""
 
-    def __init__(self, function: FunctionType, shape: Sequence[ast.stmt], suffix: str) -> None:
+    def __init__(self, function: FunctionType, suffix: str) -> None:
         code = function.__code__
         self.suffix = suffix
         self.own = set(code.co_varnames) - {"run"}
@@ -316,7 +305,13 @@ class _Binding(_Folding):
                 raise _Odd from None
         self.outside = function.__globals__
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
+    def of(self, node: Any) -> Any:
+        made = super().of(node)
+        if node.__class__ is ast.ExceptHandler and node.name:
+            made.name = node.name + self.suffix
+        return made
+
+    def name(self, node: ast.Name) -> ast.expr:
         name = node.id
         if name in self.own:
             return ast.Name(name + self.suffix, node.ctx)
@@ -328,30 +323,64 @@ class _Binding(_Folding):
             raise _Odd
         return ast.Name(name, node.ctx)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
-        node.target = self.visit(node.target)
-        if node.value is None:
-            return ast.Pass()
-        node.value = self.visit(node.value)
-        return node
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
-        if node.name:
-            node.name += self.suffix
-        self.generic_visit(node)
-        return node
-
-
-class _Replacing(_Folding):
-    """Puts constants in the place of a loop's variables."""
+class _Turn(_Copy):
+    """Puts the items of one turn in the place of a loop's variables."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
+    def name(self, node: ast.Name) -> ast.expr:
         if node.id in self.values and isinstance(node.ctx, ast.Load):
             return ast.Constant(self.values[node.id])
-        return node
+        return ast.Name(node.id, node.ctx)
+
+
+def _folded_call(node: ast.Call) -> ast.expr:
+    """A copy of a few literals is written out."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=dict() as held), attr="copy")):
+            if len(held) <= _ROOM and all(type(value) in _PLAIN for value in held.values()):
+                return ast.Dict(
+                    [ast.Constant(key) for key in held],
+                    [ast.Constant(value) for value in held.values()],
+                )
+    return node
+
+
+def _folded_comparison(node: ast.Compare) -> ast.expr:
+    match node:
+        case ast.Compare(
+            left=ast.Constant(value=left), ops=[operator], comparators=[ast.Constant(None)]
+        ) if isinstance(operator, ast.Is | ast.IsNot):
+            return ast.Constant((left is None) is isinstance(operator, ast.Is))
+    return node
+
+
+def _folded_logic(node: ast.BoolOp) -> ast.expr:
+    going_on = isinstance(node.op, ast.And)
+    values: list[ast.expr] = []
+    for number, value in enumerate(node.values, start=1):
+        truth = _truth(value)
+        if truth is going_on and number < len(node.values):
+            continue
+        values.append(value)
+        if truth is (not going_on):
+            break
+    return values[0] if len(values) == 1 else ast.BoolOp(node.op, values)
+
+
+def _folded_choice(node: ast.IfExp) -> ast.expr:
+    truth = _truth(node.test)
+    return node if truth is None else node.body if truth else node.orelse
+
+
+_FOLDS: Final[dict[type, Callable[[Any], ast.expr]]] = {
+    ast.Call: _folded_call,
+    ast.Compare: _folded_comparison,
+    ast.BoolOp: _folded_logic,
+    ast.IfExp: _folded_choice,
+}
 
 
 class _Naming:
@@ -408,23 +437,8 @@ def _unrolled(loop: ast.For) -> list[ast.stmt]:
                 }
             case _:
                 raise _Odd
-        replacing = _Replacing(values)
-        done += [replacing.visit(_copied(statement)) for statement in loop.body]
+        done += _Turn(values).of(loop.body)
     return done
-
-
-def _copied(node: Any) -> Any:
-    """A copy of a tree that shares what its constants hold."""
-    kind = node.__class__
-    if kind is list:
-        return [_copied(item) for item in node]
-    if kind is ast.Name:
-        return ast.Name(node.id, node.ctx)
-    if kind is ast.Constant:
-        return ast.Constant(node.value)
-    if not isinstance(node, ast.AST) or not node._fields:
-        return node  # a text, or an operator: those hold nothing
-    return kind(*[_copied(getattr(node, name, None)) for name in node._fields])
 
 
 def _holds_closures(function: FunctionType) -> bool:
@@ -462,7 +476,15 @@ def _truth(node: ast.expr) -> bool | None:
 
 
 def _returns(statement: ast.stmt) -> bool:
-    return any(isinstance(node, ast.Return) for node in ast.walk(statement))
+    match statement:
+        case ast.Return():
+            return True
+        case ast.If() | ast.For():
+            return any(map(_returns, statement.body)) or any(map(_returns, statement.orelse))
+        case ast.Try():
+            inner = [*statement.body, *(s for h in statement.handlers for s in h.body)]
+            return any(map(_returns, inner))
+    return False
 
 
 def _ends(statements: Sequence[ast.stmt]) -> bool:

@@ -15,7 +15,7 @@ from engine.mapping.ast import Call, Every, Expr, Name, Number, Path, Segment, V
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.failures import failed
-from engine.mapping.fusing import fuse
+from engine.mapping.fusing import fuse_later
 from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.invariants import since
 from engine.mapping.looks import looks_like_expression
@@ -50,7 +50,7 @@ class OutputCompiler:
 
     def whole(self, code: Code) -> Code:
         """One function for all that ``code`` calls; explaining keeps the closures apart."""
-        return code if self.unit.trace else fuse(code)
+        return code if self.unit.trace else fuse_later(code)
 
     # --- any node -----------------------------------------------------------------------
 
