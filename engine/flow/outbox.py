@@ -41,7 +41,8 @@ class Lane:
     ``cursor``: every unfinished delivery up to this id is in the window.  ``highest``: the highest
     id that ever was.  ``behind``: some deliveries are only in the store.  ``fresh``: committed, in
     the window, not yet published.  ``arriving``: committed while the store is being read; None
-    when nothing is being read, or more came than fits.
+    when nothing is being read, or more came than fits.  ``rewound``: a person put a delivery back
+    since the last reading began, so what that reading saw may lack it.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Lane:
     inside: set[DeliveryId] = field(default_factory=set)
     fresh: list[Envelope] = field(default_factory=list)
     arriving: list[Envelope] | None = None
+    rewound: bool = False
 
 
 class OutboxRelay:
@@ -115,7 +117,7 @@ class OutboxRelay:
         """A person put this delivery back: read it again from the store."""
         lane = self.lanes[entry.lane % len(self.lanes)]
         lane.cursor = min(lane.cursor, entry.delivery - 1)
-        lane.behind = True
+        lane.behind = lane.rewound = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -150,10 +152,10 @@ class OutboxRelay:
         """Fill the window from the store; catch up with what commits meanwhile where it fits."""
         start = lane.cursor
         limit = lane.window - len(lane.inside)
-        lane.arriving = []
+        lane.arriving, lane.rewound = [], False
         entries = await self._store.outbox(self._channel, lane.number, after=start, limit=limit)
         arriving, lane.arriving = lane.arriving, None
-        if lane.cursor != start:  # a person's replay moved it while the store was read
+        if lane.rewound:
             return
         envelopes = []
         for entry in entries:

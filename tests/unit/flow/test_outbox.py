@@ -141,3 +141,23 @@ async def test_a_replay_is_read_again_and_marked_to_be_looked_at() -> None:
         assert await published(broker, 3) == [1, 2, 1]
         queue: Any = broker._queues["out"]
         assert [envelope.redelivered for _, envelope in queue.ready] == [False, False, True]
+
+
+async def test_a_replay_while_the_store_is_read_is_not_passed_over() -> None:
+    async with relaying() as (relay, store, broker):
+        store.answer(await store.reading())
+        await published(broker, 0)
+        for number in (1, 2, 3):
+            commit(relay, number)
+        assert await published(broker, 3) == [1, 2, 3]
+        for number in (1, 2, 3):
+            relay.finished(relay.lanes[0], DeliveryId(number))
+        store.unfinished = [entry(1)]
+        relay.rewind(entry(1))
+        number = await store.reading()
+        store.unfinished = [entry(1), entry(3)]  # after the picture was taken
+        relay.rewind(entry(3))
+        store.answer(number)
+        async with asyncio.timeout(2):
+            store.answer(await store.reading())
+        assert await published(broker, 5) == [1, 2, 3, 1, 3]
