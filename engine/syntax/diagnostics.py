@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.syntax.code import Severity
 from engine.syntax.codes import CODES
@@ -11,6 +11,8 @@ from engine.syntax.position import Position
 
 if TYPE_CHECKING:
     from engine.syntax.nodes import Node
+
+_NULL: Final = "Y108"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,11 @@ class Diagnostics:
 
     @property
     def items(self) -> tuple[Diagnostic, ...]:
-        """In the order of files, lines and columns; what is said twice is listed once."""
-        return tuple(sorted(dict.fromkeys(self._items), key=lambda found: found.position))
+        """In the order of files, lines and columns; what is said twice is listed once.  Where a
+        null stands, nothing else is said of the text that it is taken for."""
+        nulls = {found.position for found in self._items if found.code == _NULL}
+        told = (one for one in self._items if one.code == _NULL or one.position not in nulls)
+        return tuple(sorted(dict.fromkeys(told), key=lambda found: found.position))
 
     @property
     def has_errors(self) -> bool:
