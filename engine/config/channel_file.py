@@ -58,7 +58,12 @@ class KeyedOrdering(_Keys):
     key: Text = Field(
         description="An index key of the inbound channels (patient), or a path of their format."
     )
-    lanes: int = Field(4, ge=1, le=256, description="How many lanes run side by side.")
+    lanes: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="How many lanes run side by side. Default 4, or what the connector can send.",
+    )
 
 
 class ChannelKeys(_Keys):

@@ -46,6 +46,7 @@ _OTHER_DIRECTION: Final = {
     "inbound": frozenset(OutboundKeys.model_fields) - frozenset(InboundKeys.model_fields),
     "outbound": frozenset(InboundKeys.model_fields) - frozenset(OutboundKeys.model_fields),
 }
+_LANES: Final = 4
 _INSTEAD: Final = {
     "keep": "write it in the inbound channels: what is sent is kept as long as its message",
 }
@@ -262,24 +263,25 @@ class _Compiler:
         )
 
     def _outbound(self, channel: Channel, keys: OutboundKeys) -> Channel:
+        most = channel.role.capabilities.max_in_flight
         ordering = Ordering()
         if keys.ordering == "none":
             ordering = Ordering("none", concurrency=keys.concurrency or 1)
         elif not isinstance(keys.ordering, str):
-            ordering = Ordering("keyed", key=keys.ordering.key, lanes=keys.ordering.lanes)
+            lanes = keys.ordering.lanes or min(_LANES, most)
+            ordering = Ordering("keyed", key=keys.ordering.key, lanes=lanes)
         concurrency = self._root.key("concurrency")
         if concurrency is not None and ordering.kind != "none":
             self._diagnostics.at(
                 "C133", concurrency, "concurrency needs 'ordering: none'", help="delete it"
             )
         at_once = max(ordering.lanes, ordering.concurrency)
-        most = channel.role.capabilities.max_in_flight
         if at_once > most:
             node = self._root.get("ordering")
-            place = node.get("lanes") if isinstance(node, MappingNode) else None
+            lanes_node = node.get("lanes") if isinstance(node, MappingNode) else None
             self._diagnostics.at(
                 "C136",
-                place or self._root.get("concurrency") or self._root,
+                lanes_node or self._root.get("concurrency") or node or self._root,
                 f"{channel.spec.name} sends at most {most} at once, not {at_once}",
                 help=f"write at most {most}",
             )

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.config.connectors import find_connectors
 from engine.config.load import check_channel, load
 from engine.config.model import Alerts, Keep, Ordering, RetryPolicy
 from engine.contract import Limits, MapContext, MessageId, Payload
@@ -329,6 +330,55 @@ def test_an_empty_directory(tmp_path: Path) -> None:
     loaded = load(tmp_path, connectors=CONNECTORS, environ={})
     assert [found.code for found in loaded.diagnostics] == ["C002"]
     assert load(tmp_path / "nowhere", connectors={}, environ={}).configuration is None
+
+
+@pytest.mark.parametrize("null", ["~", "null"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("HIS", "{}"), ("wire", "{}"), ("hl7v2", "{}"), ("2575", "{}"), ("2575", "2575, tls: {}")],
+)
+def test_a_null_is_one_mistake(tmp_path: Path, null: str, old: str, new: str) -> None:
+    text = INBOUND.replace(old, new.format(null))
+    found = load_project(tmp_path, {"channels/his.yaml": text}).diagnostics
+    assert [one.code for one in found] == ["Y108"]
+
+
+@pytest.mark.parametrize(("connector", "lanes"), [("wire", 4), ("web", 1)])
+def test_lanes_are_as_many_as_the_connector_can_send(
+    tmp_path: Path, connector: str, lanes: int
+) -> None:
+    text = OUTBOUND.replace("wire", connector) + "ordering: {key: patient}\n"
+    if connector == "web":
+        text = text.replace("{host: 127.0.0.1, port: 2600}", "{url: http://127.0.0.1/}")
+    loaded = configuration(tmp_path, {"channels/emr.yaml": text})
+    assert loaded.channels["emr"].ordering == Ordering("keyed", key="patient", lanes=lanes)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("http\nsettings: {port: 8080, path: /a}", "http\nsettings: {port: 8080, path: /b}"),
+        ("http\nsettings: {port: 8080}", "mllp\nsettings: {host: 127.0.0.1, port: 8080}"),
+        ("mllp\nsettings: {port: 8080}", "mllp\nsettings: {host: 0.0.0.0, port: 8080}"),
+    ],
+)
+def test_real_connectors_cannot_share_a_port(tmp_path: Path, first: str, second: str) -> None:
+    text = "system: HIS\ndirection: inbound\nformat: hl7v2\nconnector: "
+    write(
+        tmp_path,
+        {
+            "channels/his.yaml": f"{text}{first}\n",
+            "channels/lis.yaml": f"{text}{second}\n",
+            "channels/emr.yaml": None,
+            "channels/ward.yaml": f"{text}mllp\nsettings: {{host: 127.0.0.1, port: 9}}\n".replace(
+                "inbound", "outbound"
+            ),
+            "mappings/to-json.yaml": None,
+            "routes.yaml": "routes: [{name: all, from: [his, lis], to: [{channel: ward}]}]\n",
+        },
+    )
+    found = load(tmp_path, connectors=find_connectors()[0], environ={}).diagnostics
+    assert [(one.code, one.position.file) for one in found] == [("C130", "channels/lis.yaml")]
 
 
 def test_one_channel_by_itself() -> None:
