@@ -59,6 +59,7 @@ def written_rules(tree: Any) -> Iterator[Rule]:
     """The rules that wrote something of a traced output."""
     for found in _traced(tree):
         yield found.rule
+        yield from found.through
 
 
 def plain(tree: Any) -> Any:

@@ -500,8 +500,8 @@ class ExpressionCompiler:
 
     def traced(self, found: Compiled, node: Expr) -> Compiled:
         """In an explaining compilation, a path writes down what it read."""
-        if not self.unit.trace or found.constant:
-            return found
+        if not self.unit.trace or found.constant or self.scope.item is not None:
+            return found  # what a predicate reads is no source of the value
         code, label = found.code, self.source(node)
         origin: int | None = None
         root = node.root if isinstance(node, Path) else node
@@ -516,7 +516,7 @@ class ExpressionCompiler:
             value = untraced(code(run))
             if run[SOURCES] is not None:
                 known = None if origin is None else run[origin]
-                run[SOURCES].append((label if known is None else known + suffix, value))
+                run[SOURCES].sources.append((label if known is None else known + suffix, value))
             return value
 
         return Compiled(traced)

@@ -114,7 +114,12 @@ def _traced_each(
             run[origins[cell]] = label.replace("[*]", f"[{number}]") if several else label
             result = body(run)
             if result is not None:
-                results.append(result.value if result.__class__ is Traced else result)
+                if result.__class__ is Traced:  # text, which the expression goes on with
+                    if kept is not None:
+                        kept.sources += result.sources
+                        kept.rules += [result.rule, *result.through]
+                    result = result.value
+                results.append(result)
         if not several:
             return results[0] if results else None
         return results or None

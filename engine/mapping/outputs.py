@@ -26,7 +26,7 @@ from engine.mapping.paths_tree import copied
 from engine.mapping.runstate import SOURCES, STEPS, Code, Run, too_many_steps
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
-from engine.mapping.tracing import Rule, traced_value
+from engine.mapping.tracing import Reading, Rule, traced_value
 from engine.mapping.values import text_of
 from engine.syntax import Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
@@ -74,7 +74,7 @@ class OutputCompiler:
             if found.constant and (found.value is None or isinstance(found.value, str | bool)):
                 pass
             elif self.unit.format != "hl7v2" or found.constant:
-                found = _copying(found.code)
+                found = _copying(found.code, self.drops_null)
         return self.traced(found, rule) if self.unit.trace else found
 
     def literal(self, scalar: Scalar) -> Compiled:
@@ -127,12 +127,12 @@ class OutputCompiler:
         drops_null = self.drops_null
 
         def traced(run: Run) -> Any:
-            kept, run[SOURCES] = run[SOURCES], []
+            kept, run[SOURCES] = run[SOURCES], Reading()
             value = code(run)
-            sources, run[SOURCES] = run[SOURCES], kept
+            read, run[SOURCES] = run[SOURCES], kept
             if value is None or (value is NULL and drops_null):
                 return None
-            return traced_value(value, rule, sources)
+            return traced_value(value, rule, read)
 
         return Compiled(traced)
 
@@ -551,13 +551,13 @@ def _joined(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _copying(code: Code) -> Compiled:
+def _copying(code: Code, drops_null: bool) -> Compiled:
     """What a JSON source lends is copied into the output."""
 
     def copying(run: Run) -> Any:
         value = code(run)
         kind = value.__class__
-        return copied(value) if kind is dict or kind is list else value
+        return copied(value, drops_null) if kind is dict or kind is list else value
 
     return Compiled(copying)
 

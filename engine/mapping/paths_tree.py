@@ -114,15 +114,25 @@ def resources(value: Any) -> dict[str, list[Any]]:
     return found
 
 
-def copied(value: Any) -> Any:
-    """A value of the input as output: blank text, nothing and what holds nothing left out."""
+def copied(value: Any, drops_null: bool) -> Any:
+    """A value of the input as output: blank text and what holds nothing left out.
+
+    A null inside is a value like a null that is named: it stays unless the target has none.
+    """
     kind = value.__class__
     if kind is dict:
-        entries = ((key, copied(inside)) for key, inside in value.items())
+        entries = ((key, _inside(inside, drops_null)) for key, inside in value.items())
         return {key: inside for key, inside in entries if inside is not None} or None
     if kind is list:
-        return [inside for inside in map(copied, value) if inside is not None] or None
+        found = (_inside(inside, drops_null) for inside in value)
+        return [inside for inside in found if inside is not None] or None
     return present(value)
+
+
+def _inside(value: Any, drops_null: bool) -> Any:
+    if value is None or value is NULL:
+        return None if drops_null else NULL
+    return copied(value, drops_null)
 
 
 Slow = Callable[[Run, Any], Any]

@@ -23,25 +23,53 @@ class Rule:
     position: Position
 
 
+class Reading:
+    """What a rule has read so far, and the rules of maps that gave it text."""
+
+    __slots__ = ("rules", "sources")
+
+    def __init__(self) -> None:
+        self.sources: Sources = []
+        self.rules: list[Rule] = []
+
+
 class Traced:
-    """A value of the output with its history."""
+    """A value of the output with its history; ``through`` are the rules that passed it on."""
 
-    __slots__ = ("rule", "sources", "value")
+    __slots__ = ("rule", "sources", "through", "value")
 
-    def __init__(self, value: Any, rule: Rule, sources: Sources) -> None:
-        self.value, self.rule, self.sources = value, rule, sources
+    def __init__(
+        self, value: Any, rule: Rule, sources: Sources, through: tuple[Rule, ...] = ()
+    ) -> None:
+        self.value, self.rule, self.sources, self.through = value, rule, sources, through
 
 
-def traced_value(value: Any, rule: Rule, sources: Sources) -> Any:
-    """The value with every leaf traced that is not traced already."""
+def traced_value(value: Any, rule: Rule, read: Reading) -> Any:
+    """The value with every leaf traced: a leaf that a map has written keeps its rule."""
+    return _traced(value, rule, read.sources, tuple(read.rules))
+
+
+def _traced(value: Any, rule: Rule, sources: Sources, rules: tuple[Rule, ...]) -> Any:
     kind = value.__class__
     if kind is Traced:
-        return value
+        return Traced(value.value, value.rule, value.sources, (*value.through, rule, *rules))
     if kind is list:
-        return [traced_value(item, rule, sources) for item in value]
+        own = _own_sources(sources, len(value))
+        return [_traced(item, rule, own[n], rules) for n, item in enumerate(value)]
     if kind is dict:
-        return {key: traced_value(item, rule, sources) for key, item in value.items()}
-    return Traced(value, rule, sources)
+        return {key: _traced(item, rule, sources, rules) for key, item in value.items()}
+    return Traced(value, rule, sources, rules)
+
+
+def _own_sources(sources: Sources, count: int) -> list[Sources]:
+    """Each item's own source, when there are as many values as items; otherwise all of them."""
+    single: Sources = []
+    for path, found in sources:
+        if found.__class__ is list:
+            single += [(path.replace("[*]", f"[{n}]"), one) for n, one in enumerate(found, start=1)]
+        elif found is not None:
+            single.append((path, found))
+    return [[one] for one in single] if len(single) == count else [sources] * count
 
 
 def untraced(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.mapping import explain
+from engine.mapping.explain import trace, written_rules
 from tests.unit.mapping.reading import CONTEXT, hl7, json, mapping
 
 MESSAGE = hl7("PID|1||77^^^A~88^^^B||JONES^WILLIAM||19610615|M")
@@ -69,3 +70,37 @@ def test_copied_parts_of_a_json_source() -> None:
 def test_no_value_in_a_repr() -> None:
     found = explain(mapping(TEXT), MESSAGE, CONTEXT)
     assert "1961" not in repr(found)
+
+
+def test_only_the_own_source() -> None:
+    """Neither what a predicate asks nor what the other items are made of."""
+    text = """\
+out:
+  id: = PID-3[.4 == 'B'].1
+  all: = PID-3[*].1
+  both: = list(PID-5.1, PID-5.2)
+"""
+    found = explain(mapping(text), MESSAGE, CONTEXT)
+    assert [(one.target, [(s.path, s.value) for s in one.sources]) for one in found] == [
+        ("id", [("PID-3[.4 == 'B'].1", "88")]),
+        ("all[1]", [("PID-3[1].1", "77")]),
+        ("all[2]", [("PID-3[2].1", "88")]),
+        ("both[1]", [("PID-5.1", "JONES")]),
+        ("both[2]", [("PID-5.2", "WILLIAM")]),
+    ]
+
+
+def test_a_rule_that_passes_on_what_a_map_writes_has_written() -> None:
+    compiled = mapping(TEXT)
+    traced = compiled.traced()
+    assert traced is not None
+    written = {rule.path for rule in written_rules(trace(traced, MESSAGE, CONTEXT))}
+    assert written == {rule.path for rule in compiled.rules} - {"Id.w"}
+
+
+def test_a_map_of_text_has_written_what_the_expression_goes_on_with() -> None:
+    text = "out: {a: = PID-5 | each('Up') | lower}\nmaps: {Up: {args: [x], out: = $x.1}}"
+    traced = mapping(text).traced()
+    assert traced is not None
+    tree = trace(traced, MESSAGE, CONTEXT)
+    assert {rule.path for rule in written_rules(tree)} == {"a", "Up"}

@@ -168,7 +168,7 @@ def test_hl7v2_target_keeps_explicit_null_and_escapes() -> None:
 def test_json_to_json_copies_and_keeps_null() -> None:
     document = json({"a": {"b": [1, {"c": " "}], "d": None}, "e": None})
     tree = mapped("out: {x: = $src.a, y: = $src.e}", document, target="json")
-    assert tree == {"x": {"b": [1]}, "y": NULL}
+    assert tree == {"x": {"b": [1], "d": NULL}, "y": NULL}
     tree["x"]["b"].append(2)
     assert document.value["a"]["b"] == [1, {"c": " "}]  # type: ignore[attr-defined]
 
