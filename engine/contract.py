@@ -545,6 +545,7 @@ class OutboxEntry:
     attempt: int  # sends so far
     next_at: datetime | None
     possible_duplicate: bool
+    key_hash: int = 0  # as in NewDelivery: where ``lane`` differs, the number of lanes was changed
 
 
 Committed = Callable[[Sequence[tuple[NewMessage, Stored]]], None]

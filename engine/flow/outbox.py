@@ -81,6 +81,7 @@ class OutboxRelay:
         self._ordered = ordered
         self._on_read = on_read
         self._wake = asyncio.Event()
+        self._astray = False  # some deliveries in the store have a lane of another number of lanes
 
     def queues(self) -> Sequence[QueueSpec]:
         # Twice the window: a person's replay may put earlier deliveries in beside a full one.
@@ -91,7 +92,10 @@ class OutboxRelay:
 
     def committed(self, new: NewMessage, wanted: NewDelivery, delivery: DeliveryId) -> None:
         """A delivery of this channel became durable.  Called in order of ids; never waits."""
-        lane = self.lanes[wanted.lane % len(self.lanes)]
+        lane = self.lanes[wanted.key_hash % len(self.lanes)]
+        if wanted.lane != lane.number:  # its lane was given before a reload changed their number
+            self._lead_back(lane, delivery)
+            return
         if delivery <= lane.highest:
             return  # the store was read after this commit and before this call
         envelope = Envelope(delivery, new.message.id, wanted.route, wanted.target)
@@ -115,8 +119,18 @@ class OutboxRelay:
 
     def rewind(self, entry: OutboxEntry) -> None:
         """A person put this delivery back: read it again from the store."""
-        lane = self.lanes[entry.lane % len(self.lanes)]
-        lane.cursor = min(lane.cursor, entry.delivery - 1)
+        lane = self.lanes[entry.key_hash % len(self.lanes)]
+        if entry.lane != lane.number:  # it was finished when the number of lanes was changed
+            self._lead_back(lane, entry.delivery)
+        else:
+            self._read_from(lane, entry.delivery)
+
+    def _lead_back(self, lane: Lane, delivery: DeliveryId) -> None:
+        self._astray = True
+        self._read_from(lane, delivery)
+
+    def _read_from(self, lane: Lane, delivery: DeliveryId) -> None:
+        lane.cursor = min(lane.cursor, delivery - 1)
         lane.behind = lane.rewound = True
         self._wake.set()
 
@@ -150,6 +164,13 @@ class OutboxRelay:
 
     async def _read(self, lane: Lane) -> None:
         """Fill the window from the store; catch up with what commits meanwhile where it fits."""
+        while self._astray:
+            self._astray = False
+            try:
+                await self._store.relane(self._channel, len(self.lanes))
+            except StoreUnavailable:
+                self._astray = True
+                raise
         start = lane.cursor
         limit = lane.window - len(lane.inside)
         lane.arriving, lane.rewound = [], False
@@ -161,6 +182,8 @@ class OutboxRelay:
         for entry in entries:
             if entry.delivery in lane.inside:
                 continue
+            if entry.key_hash % len(self.lanes) != lane.number:
+                continue  # astray: it is about to be led back to its own lane
             self._on_read(entry)
             if entry.state is State.UNCERTAIN and not self._ordered:
                 continue  # nothing waits behind it, so it needs no worker until a person decides

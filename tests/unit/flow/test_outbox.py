@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,7 +47,8 @@ class SlowStore:
     async def outbox(
         self, channel: str, lane: int, *, after: int, limit: int
     ) -> Sequence[OutboxEntry]:
-        found = [each for each in self.unfinished if each.delivery > after][:limit]
+        of_lane = [each for each in self.unfinished if each.lane == lane]
+        found = [each for each in of_lane if each.delivery > after][:limit]
         answered: asyncio.Future[Sequence[OutboxEntry]] = asyncio.get_running_loop().create_future()
         self.pictures.append(found)
         self.readings.append(answered)
@@ -57,6 +59,10 @@ class SlowStore:
         while len(self.readings) == len([each for each in self.readings if each.done()]):
             await asyncio.sleep(0)
         return len(self.readings) - 1
+
+    async def relane(self, channel: str, lanes: int) -> int:
+        self.unfinished = [replace(each, lane=each.key_hash % lanes) for each in self.unfinished]
+        return 1
 
     def answer(self, number: int) -> None:
         self.readings[number].set_result(self.pictures[number])
@@ -161,3 +167,26 @@ async def test_a_replay_while_the_store_is_read_is_not_passed_over() -> None:
         async with asyncio.timeout(2):
             store.answer(await store.reading())
         assert await published(broker, 5) == [1, 2, 3, 1, 3]
+
+
+async def test_what_commits_with_a_lane_of_an_earlier_number_of_lanes_is_led_back() -> None:
+    store, broker = SlowStore(), EmbeddedBroker()
+    relay = OutboxRelay(OUT, store, broker, lanes=2, ordered=True)  # type: ignore[arg-type]
+    await broker.declare(relay.queues())
+    running = asyncio.create_task(relay.run())
+    try:
+        for _ in relay.lanes:
+            store.answer(await store.reading())
+        store.unfinished = [replace(entry(1), lane=5, key_hash=5 + 8)]
+        message = Message(MessageId("m1"), ChannelName("in"), Payload(b""), datetime.now(UTC))
+        wanted = NewDelivery("r", "t", OUT, lane=5, key_hash=5 + 8)
+        relay.committed(NewMessage(message, State.RECEIVED), wanted, DeliveryId(1))
+        async with asyncio.timeout(2):
+            store.answer(await store.reading())
+            while not (await broker.stats("out/1")).ready:
+                await asyncio.sleep(0)
+        assert [each.lane for each in store.unfinished] == [1]
+        assert not relay.lanes[1].behind
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
