@@ -63,6 +63,7 @@ class OutboundChannel:
             broker,
             lanes=ordering.lanes if ordering.kind == "keyed" else 1,
             ordered=ordering.kind != "none",
+            holds=channel.on_uncertain == "hold",
         )
         self.connection = Connection(destination, self.health, log)
         self.decisions = Decisions()

@@ -68,6 +68,7 @@ class OutboxRelay:
         *,
         lanes: int,
         ordered: bool,
+        holds: bool = True,
         on_read: Callable[[OutboxEntry], None] = lambda _: None,
     ) -> None:
         window = max(LANE_MINIMUM, WINDOW // lanes)
@@ -79,6 +80,7 @@ class OutboxRelay:
         self._store = store
         self._broker = broker
         self._ordered = ordered
+        self._holds = holds  # an unknown outcome waits for a person
         self._on_read = on_read
         self._wake = asyncio.Event()
         self._astray = False  # some deliveries in the store have a lane of another number of lanes
@@ -185,7 +187,7 @@ class OutboxRelay:
             if entry.key_hash % len(self.lanes) != lane.number:
                 continue  # astray: it is about to be led back to its own lane
             self._on_read(entry)
-            if entry.state is State.UNCERTAIN and not self._ordered:
+            if entry.state is State.UNCERTAIN and self._holds and not self._ordered:
                 continue  # nothing waits behind it, so it needs no worker until a person decides
             # What was in the window before may have been finished while the store was read.
             envelopes.append(_envelope(entry, look_again=entry.delivery <= lane.highest))

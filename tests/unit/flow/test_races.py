@@ -29,3 +29,19 @@ async def test_a_replay_finds_its_lane_after_their_number_changed(tmp_path: Path
         for receipt in receipts:
             await h.until_state(receipt.message_id, State.SENT)
         assert sorted(h.peer.texts) == [f"K{n} X" for n in range(8)]
+
+
+async def test_an_unknown_outcome_without_order_goes_again_after_a_restart(tmp_path: Path) -> None:
+    def free(source: Push, peer: Scripted) -> Any:
+        return plain(source, peer, ordering=Ordering("none"), on_uncertain="retry")
+
+    cut = Scripted()
+    async with hospital(tmp_path, free, peer=cut) as h:
+        cut.gate.clear()
+        receipt = await h.push("k x")
+        await h.until(lambda: cut.sending == 1)
+        h.engine.request_stop(fast=True)
+        await h.until(lambda: cut.sending == 0)
+    async with hospital(tmp_path, free) as h:
+        await h.until_state(receipt.message_id, State.SENT)
+        assert [sent.possible_duplicate for sent in h.peer.delivered] == [True]
