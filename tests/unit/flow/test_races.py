@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.config.model import Ordering
 from engine.contract import ErrorInfo, RejectedError, Stage, State
-from tests.unit.flow.hospital import Scripted, hospital, plain
+from tests.unit.flow.hospital import Push, Scripted, hospital, plain
 
 INFO = ErrorInfo("T-1", "test", Stage.SENDING)
 
