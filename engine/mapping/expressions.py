@@ -13,16 +13,12 @@ from typing import Any
 
 from engine.contract import MappingError
 from engine.formats.null import NULL
-from engine.mapping import paths_hl7v2 as hl7
 from engine.mapping.ast import (
     Call,
-    Every,
     Expr,
-    Index,
     Item,
     ListOf,
     Literal,
-    Name,
     Negative,
     Not,
     Number,
@@ -33,7 +29,6 @@ from engine.mapping.ast import (
     Segment,
     Step,
     Variable,
-    Where,
 )
 from engine.mapping.calls import compile_call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
@@ -49,10 +44,9 @@ from engine.mapping.operators import (
     ordered,
     otherwise,
 )
-from engine.mapping.paths_tree import names_from
-from engine.mapping.runstate import SOURCES, UNREAD, Code, Run
+from engine.mapping.paths import compile_path
+from engine.mapping.runstate import SOURCES, Run
 from engine.mapping.scope import Binding, Scope, Unit
-from engine.mapping.selection import Advance, Selector, node_code, step_from, value_code
 from engine.mapping.tracing import untraced
 from engine.mapping.values import PLAIN, NotText, leaf, number_of, truth
 from engine.syntax import Position, Scalar
@@ -99,7 +93,7 @@ class ExpressionCompiler:
             case Variable():
                 return self.variable_value(node)
             case Path() | Resources() | Item():
-                return self.path(node, as_value=True)
+                return compile_path(self, node, as_value=True)
             case Call():
                 return self.invariant(node, self.common(node, self.value))
             case _:
@@ -114,7 +108,7 @@ class ExpressionCompiler:
                 cell = binding.cell
                 return Compiled(lambda run: run[cell])
             case Segment() | Path() | Resources() | Item():
-                return self.path(node, as_value=False)
+                return compile_path(self, node, as_value=False)
             case _:
                 return self.common(node, self.node)
 
@@ -296,205 +290,6 @@ class ExpressionCompiler:
                 raise failed("R304", where, str(error)) from None
 
         return self.traced(Compiled(value), node)
-
-    def path(self, node: Expr, *, as_value: bool) -> Compiled:
-        root: Expr = node.root if isinstance(node, Path) else node
-        steps: tuple[Step, ...] = node.steps if isinstance(node, Path) else ()
-        if isinstance(root, Segment) and self.scope.within_map:
-            return self.refuse(
-                "M308",
-                root,
-                "a map sees only its arguments",
-                f"give {root.name} to the map as an argument",
-            )
-        if self.unit.format != "hl7v2":
-            for step in steps:
-                if isinstance(step, Number):
-                    return self.refuse(
-                        "M104", step, "numbered parts are HL7's", f"write [{step.number}]"
-                    )
-        fast = self.remembered(node, root, as_value)
-        if fast is not None:
-            return fast
-        fast = self.fast_path(root, steps, as_value)
-        if fast is None:
-            fast = self.general_path(root, steps, as_value)
-        return self.traced(fast, node) if as_value else fast
-
-    def remembered(self, node: Expr, root: Expr, as_value: bool) -> Compiled | None:
-        """A path that stands several times in the file is read once a run, or once a turn of the
-        loop it belongs to."""
-        text = self.source(node)
-        if not as_value or self.unit.trace or self.unit.readings.get(text, 0) < 2:
-            return None
-        owner: Scope | None = None
-        if isinstance(root, Segment):
-            owner = self.scope.home()
-        elif isinstance(root, Variable):
-            owner = self.scope.owner(root.name)
-        if owner is None or not (owner.loops or owner.parent is None) or owner.sealed:
-            return None
-        if text not in owner.memos:
-            steps = node.steps if isinstance(node, Path) else ()
-            made = self.fast_path(root, steps, as_value)
-            if made is None or not steps:
-                return None
-            owner.memos[text] = (self.unit.layout.cell(UNREAD), made.code)
-        elif isinstance(root, Variable):
-            self.binding(root)
-        cell, read = owner.memos[text]
-
-        def remembered(run: Run) -> Any:
-            value = run[cell]
-            if value is UNREAD:
-                value = run[cell] = read(run)
-            return value
-
-        return Compiled(remembered)
-
-    def fast_path(self, root: Expr, steps: tuple[Step, ...], as_value: bool) -> Compiled | None:
-        numbers = tuple(step.number for step in steps if isinstance(step, Number))
-        plain = len(numbers) == len(steps)
-        if isinstance(root, Segment) and not steps:
-            return Compiled(hl7.first_segment(root.name, self.scope.home().group))
-        found = self.field_path(root, steps, numbers, as_value)
-        if found is not None:
-            return found
-        if isinstance(root, Segment):
-            if not as_value and len(steps) == 1 and isinstance(steps[0], Every):
-                every = hl7.every_segment(root.name, self.scope.home().group)
-                return Compiled(lambda run: every(run) or None)
-            return None
-        cell_of_root = self.root_cell(root)
-        if cell_of_root is None or not as_value:
-            return None
-        if plain and 1 <= len(numbers) <= 2 and self.unit.format == "hl7v2":
-            advances = tuple(Advance(number, ()) for number in numbers)
-
-            def slow(run: Run, node: Any) -> Any:
-                found = [node]
-                for advance in advances:
-                    found = [
-                        item for one in found for item in step_from(run, one, advance.step, False)
-                    ][:1]
-                return leaf(run, found[0]) if found and found[0] is not None else None
-
-            if len(numbers) == 1:
-                return Compiled(hl7.variable_text(cell_of_root, numbers[0], slow))
-            number, part = numbers
-            return Compiled(hl7.variable_part_text(cell_of_root, number, part, slow))
-        if steps and all(isinstance(step, Name) for step in steps) and self.unit.format != "hl7v2":
-            names = tuple(step.name for step in steps if isinstance(step, Name))
-            return Compiled(names_from(cell_of_root, names, self.unit.format == "fhir"))
-        return None
-
-    def field_path(
-        self, root: Expr, steps: tuple[Step, ...], numbers: tuple[int, ...], as_value: bool
-    ) -> Compiled | None:
-        """A path from the fields of one segment: the message's, the group's or the loop's."""
-        if not numbers or not isinstance(steps[0], Number):
-            return None
-        every = len(steps) == 2 and isinstance(steps[1], Every)
-        if not every and (len(numbers) != len(steps) or len(numbers) > 3):
-            return None
-        cell: int | None = None
-        if isinstance(root, Segment):
-            header = root.name in hl7.HEADERS and numbers[0] < 3
-            if header and not (as_value and not every):
-                return None
-            cell = self.scope.segment_cell(root.name, self.unit.layout)
-            if header:
-                return Compiled(hl7.raw_field(cell, numbers[0]))
-        elif isinstance(root, Variable):
-            binding = self.scope.find(root.name)
-            if binding is None or not binding.holds_segment:
-                return None
-            binding.used = True
-            if binding.fields is None:
-                binding.fields = self.unit.layout.cell()
-            cell = binding.fields
-        if cell is None:
-            return None
-        if as_value and not every:
-            make = (hl7.field_text, hl7.component_text, hl7.subcomponent_text)[len(numbers) - 1]
-            return Compiled(make(cell, *numbers))
-        if every:
-            return None if as_value else Compiled(hl7.every_repetition(cell, numbers[0]))
-        if len(numbers) == 1:
-            return Compiled(hl7.first_repetition(cell, numbers[0]))
-        return None
-
-    def root_cell(self, root: Expr) -> int | None:
-        if isinstance(root, Variable):
-            binding = self.binding(root)
-            return None if binding is None else binding.cell
-        return self.scope.item if isinstance(root, Item) else None
-
-    def general_path(self, root: Expr, steps: tuple[Step, ...], as_value: bool) -> Compiled:
-        selectors: list[Selector] = []
-        advances: list[Advance] = []
-        step: int | str | None = None
-        for part in (*steps, None):
-            match part:
-                case Index(index):
-                    selectors.append(Selector(index=index))
-                case Every():
-                    selectors.append(Selector())
-                case Where(test):
-                    selectors.append(self.where(test))
-                case _:
-                    if advances or selectors or step is not None:
-                        advances.append(Advance(step, tuple(selectors)))
-                    elif self.first_step_selects_nothing(root):
-                        advances.append(Advance(None, ()))
-                    selectors = []
-                    if isinstance(part, Name):
-                        step = part.name
-                    elif isinstance(part, Number):
-                        step = part.number
-        start = self.root_code(root, advances)
-        make = value_code if as_value else node_code
-        code = make(start, tuple(advances), self.unit.format == "fhir")
-        if not as_value:
-            return Compiled(code)
-        where = str(self.place(root))
-
-        def checked(run: Run) -> Any:
-            try:
-                return code(run)
-            except NotText as error:
-                raise failed("R304", where, str(error)) from None
-
-        return Compiled(checked)
-
-    def first_step_selects_nothing(self, root: Expr) -> bool:
-        """Whether the root may be a list of which a path without selector takes the first."""
-        return not isinstance(root, Segment)
-
-    def where(self, test: Expr) -> Selector:
-        scope = Scope(self.scope)
-        scope.item = self.unit.layout.cell()
-        inner = ExpressionCompiler(self.unit, scope, self.scalar)
-        return Selector(test=inner.test(test).code, cell=scope.item)
-
-    def root_code(self, root: Expr, advances: list[Advance]) -> Code:
-        match root:
-            case Segment(name):
-                group = self.scope.home().group
-                if advances and advances[0].step is None:
-                    return hl7.every_segment(name, group)
-                return hl7.first_segment(name, group)
-            case Resources(name):
-                if self.unit.resources_cell is None:
-                    self.unit.resources_cell = self.unit.layout.cell()
-                cell = self.unit.resources_cell
-                return lambda run: run[cell].get(name)
-            case Item():
-                item = self.scope.item
-                assert item is not None  # noqa: S101 - the grammar allows '.' in […] only
-                return lambda run: run[item]
-            case _:
-                return self.node(root).code
 
     # --- explaining ---------------------------------------------------------------------
 

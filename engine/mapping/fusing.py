@@ -14,37 +14,31 @@ runs, is called as before: the result is the same, only slower.
 from __future__ import annotations
 
 import ast
-import builtins
-import inspect
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from types import CodeType, FunctionType
+from collections.abc import Sequence
+from types import FunctionType
 from typing import Any, Final
 
 from engine.mapping.runstate import Code, Run
+from engine.mapping.shapes import shape
+from engine.mapping.trees import PLAIN, Binding, CannotFuse, Turn
+from engine.mapping.trees import truth as truth_of
 
 _DEEPEST: Final = 14
 """Blocks in blocks; what is deeper becomes a function of its own."""
-_ROOM: Final = 15  # literals of an object that are written out rather than copied
-_PLAIN: Final = (type(None), bool, int, str)
-_KNOWN_TRUTH: Final = (*_PLAIN, tuple, dict, FunctionType)
-_REFUSED: Final = (
-    ast.Lambda, ast.FunctionDef, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp,
-    ast.While, ast.With, ast.TryStar, ast.NamedExpr, ast.Nonlocal, ast.Global, ast.Yield,
-    ast.Match, ast.Delete,
-)  # fmt: skip
 
 
 def fuse(code: Code) -> Code:
     """A function that does what ``code`` does; ``code`` itself when it cannot be taken apart."""
-    if not isinstance(code, FunctionType) or _shape(code) is None or not _holds_closures(code):
+    if not isinstance(code, FunctionType) or shape(code) is None or not _holds_closures(code):
         return code
     return _Fusion().function(code)
 
 
 def fuse_later(code: Code) -> Code:
-    """The same, made when it is first called: what only checks a project does without."""
+    """The same, made when it is first called: what only checks a project does without.
+
+    May be called by several threads at once; each may make it, and all of them are the same.
+    """
     fused: Code | None = None
 
     def first(run: Run) -> Any:
@@ -56,10 +50,6 @@ def fuse_later(code: Code) -> Code:
     return first
 
 
-class _Odd(Exception):
-    """This function cannot be put in place."""
-
-
 class _Fusion:
     """One function in the making: the objects it refers to, and the names it has used."""
 
@@ -69,7 +59,7 @@ class _Fusion:
     def function(self, code: FunctionType) -> Code:
         try:
             body = self.body(code, "result", 0)
-        except _Odd:
+        except CannotFuse:
             return code
         definition = ast.parse("def fused(run):\n    return result").body[0]
         assert isinstance(definition, ast.FunctionDef)  # noqa: S101
@@ -84,24 +74,24 @@ class _Fusion:
 
     def body(self, function: FunctionType, target: str, depth: int) -> list[ast.stmt]:
         """Statements that leave the function's result in ``target``."""
-        shape = _shape(function)
-        if shape is None:
-            raise _Odd
+        statements = shape(function)
+        if statements is None:
+            raise CannotFuse
         self.count += 1
-        bound = _Binding(function, f"_{self.count}")
-        return self.flow(bound.of(list(shape)), target, depth)
+        bound = Binding(function, f"_{self.count}")
+        return self.flow(bound.of(list(statements)), target, depth)
 
     def call(self, node: ast.expr, target: str, depth: int) -> list[ast.stmt] | None:
         """The body of the closure that ``node`` calls, when it does and that can be had."""
         function = _called(node)
-        if function is None or _shape(function) is None:
+        if function is None or shape(function) is None:
             return None
         if depth >= _DEEPEST:
             assert isinstance(node, ast.Call)  # noqa: S101
             return [_assign(target, ast.Call(_held(fuse(function)), node.args, []))]
         try:
             return self.body(function, target, depth)
-        except _Odd:
+        except CannotFuse:
             return None
 
     # --- statements -----------------------------------------------------------------------
@@ -116,7 +106,7 @@ class _Fusion:
             if isinstance(statement, ast.Raise):
                 return [*done, statement]
             if isinstance(statement, ast.If):
-                truth = _truth(statement.test)
+                truth = truth_of(statement.test)
                 if truth is not None:
                     taken = statement.body if truth else statement.orelse
                     return done + self.flow([*taken, *rest], target, depth)
@@ -126,7 +116,7 @@ class _Fusion:
                 return done + self.flow([*_unrolled(statement), *rest], target, depth)
             elif _returns(statement):
                 if not isinstance(statement, ast.Try) or rest:
-                    raise _Odd
+                    raise CannotFuse
                 statement.body = self.flow(statement.body, target, depth + 1)
                 for handler in statement.handlers:
                     handler.body = self.flow(handler.body, target, depth + 1)
@@ -139,7 +129,7 @@ class _Fusion:
     ) -> list[ast.stmt]:
         ends = _ends(statement.body), _ends(statement.orelse)
         if rest and not any(ends):
-            raise _Odd
+            raise CannotFuse
         done = self.condition(statement, depth)
         body = statement.body if ends[0] else statement.body + rest
         orelse = statement.orelse if ends[1] else statement.orelse + rest
@@ -194,7 +184,7 @@ class _Fusion:
         done: list[ast.stmt] = []
         for statement in statements:
             if isinstance(statement, ast.If):
-                truth = _truth(statement.test)
+                truth = truth_of(statement.test)
                 if truth is not None:
                     done += self.block(statement.body if truth else statement.orelse, depth)
                     continue
@@ -203,184 +193,6 @@ class _Fusion:
                 continue
             done += self.one(statement, depth)
         return done
-
-
-# --- what a function is made of -------------------------------------------------------------
-
-
-@lru_cache(maxsize=1024)
-def _shape_of(code: CodeType, module: str) -> tuple[ast.stmt, ...] | None:
-    tree = _functions(module).get((code.co_name, code.co_firstlineno))
-    if tree is None or code.co_varnames[: code.co_argcount] != ("run",):
-        return None
-    node, compiled = tree
-    if not _same(code, compiled):
-        return None
-    body = node.body if isinstance(node, ast.FunctionDef) else [ast.Return(node.body)]
-    if any(isinstance(inner, _REFUSED) for s in body for inner in ast.walk(s)):
-        return None
-    return tuple(body)
-
-
-def _shape(function: FunctionType) -> tuple[ast.stmt, ...] | None:
-    """The statements of a closure of this package, if its source is there."""
-    module = function.__module__ or ""
-    if not module.startswith("engine.mapping."):
-        return None
-    return _shape_of(function.__code__, module)
-
-
-@lru_cache(maxsize=64)
-def _functions(
-    module: str,
-) -> dict[tuple[str, int], tuple[ast.FunctionDef | ast.Lambda, CodeType]]:
-    """The functions of a module by name and line, with the code their source compiles to."""
-    try:
-        source = inspect.getsource(sys.modules[module])
-    except (OSError, TypeError, KeyError):
-        return {}  # installed without source
-    found: dict[tuple[str, int], tuple[ast.FunctionDef | ast.Lambda, CodeType]] = {}
-    codes: dict[tuple[str, int], list[CodeType]] = {}
-    for code in _codes(compile(source, module, "exec", dont_inherit=True)):
-        codes.setdefault((code.co_name, code.co_firstlineno), []).append(code)
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.Lambda):
-            name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
-            compiled = codes.get((name, node.lineno), [])
-            if len(compiled) == 1:
-                found[name, node.lineno] = node, compiled[0]
-    return found
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    for value in code.co_consts:
-        if isinstance(value, CodeType):
-            yield value
-            yield from _codes(value)
-
-
-def _same(running: CodeType, read: CodeType) -> bool:
-    """Whether the source on disk is what runs: files may be replaced under a running process."""
-    return (
-        running.co_code == read.co_code
-        and running.co_names == read.co_names
-        and running.co_varnames == read.co_varnames
-        and running.co_freevars == read.co_freevars
-        and repr([c for c in running.co_consts if not isinstance(c, CodeType)])
-        == repr([c for c in read.co_consts if not isinstance(c, CodeType)])
-    )
-
-
-class _Copy:
-    """A copy of a tree with its names replaced; what constants decide is computed on the way."""
-
-    def name(self, node: ast.Name) -> ast.expr:
-        raise NotImplementedError
-
-    def of(self, node: Any) -> Any:
-        kind = node.__class__
-        if kind is list:
-            return [self.of(item) for item in node]
-        if kind is ast.Name:
-            return self.name(node)
-        if kind is ast.Constant or not isinstance(node, ast.AST) or not node._fields:
-            return node  # nobody changes those
-        made = kind(*[self.of(getattr(node, name, None)) for name in node._fields])
-        fold = _FOLDS.get(kind)
-        return made if fold is None else fold(made)
-
-
-class _Binding(_Copy):
-    """Puts what a closure holds in the place of the names, and gives its variables new ones."""
-
-    def __init__(self, function: FunctionType, suffix: str) -> None:
-        code = function.__code__
-        self.suffix = suffix
-        self.own = set(code.co_varnames) - {"run"}
-        self.held: dict[str, Any] = {}
-        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                self.held[name] = cell.cell_contents
-            except ValueError:
-                raise _Odd from None
-        self.outside = function.__globals__
-
-    def of(self, node: Any) -> Any:
-        made = super().of(node)
-        if node.__class__ is ast.ExceptHandler and node.name:
-            made.name = node.name + self.suffix
-        return made
-
-    def name(self, node: ast.Name) -> ast.expr:
-        name = node.id
-        if name in self.own:
-            return ast.Name(name + self.suffix, node.ctx)
-        if name in self.held:
-            return ast.Constant(self.held[name])
-        if name in self.outside:
-            return ast.Constant(self.outside[name])
-        if name != "run" and not hasattr(builtins, name):
-            raise _Odd
-        return ast.Name(name, node.ctx)
-
-
-class _Turn(_Copy):
-    """Puts the items of one turn in the place of a loop's variables."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.values = values
-
-    def name(self, node: ast.Name) -> ast.expr:
-        if node.id in self.values and isinstance(node.ctx, ast.Load):
-            return ast.Constant(self.values[node.id])
-        return ast.Name(node.id, node.ctx)
-
-
-def _folded_call(node: ast.Call) -> ast.expr:
-    """A copy of a few literals is written out."""
-    match node:
-        case ast.Call(func=ast.Attribute(value=ast.Constant(value=dict() as held), attr="copy")):
-            if len(held) <= _ROOM and all(type(value) in _PLAIN for value in held.values()):
-                return ast.Dict(
-                    [ast.Constant(key) for key in held],
-                    [ast.Constant(value) for value in held.values()],
-                )
-    return node
-
-
-def _folded_comparison(node: ast.Compare) -> ast.expr:
-    match node:
-        case ast.Compare(
-            left=ast.Constant(value=left), ops=[operator], comparators=[ast.Constant(None)]
-        ) if isinstance(operator, ast.Is | ast.IsNot):
-            return ast.Constant((left is None) is isinstance(operator, ast.Is))
-    return node
-
-
-def _folded_logic(node: ast.BoolOp) -> ast.expr:
-    going_on = isinstance(node.op, ast.And)
-    values: list[ast.expr] = []
-    for number, value in enumerate(node.values, start=1):
-        truth = _truth(value)
-        if truth is going_on and number < len(node.values):
-            continue
-        values.append(value)
-        if truth is (not going_on):
-            break
-    return values[0] if len(values) == 1 else ast.BoolOp(node.op, values)
-
-
-def _folded_choice(node: ast.IfExp) -> ast.expr:
-    truth = _truth(node.test)
-    return node if truth is None else node.body if truth else node.orelse
-
-
-_FOLDS: Final[dict[type, Callable[[Any], ast.expr]]] = {
-    ast.Call: _folded_call,
-    ast.Compare: _folded_comparison,
-    ast.BoolOp: _folded_logic,
-    ast.IfExp: _folded_choice,
-}
 
 
 class _Naming:
@@ -397,7 +209,7 @@ class _Naming:
                 if isinstance(item, ast.AST):
                     node[number] = self.finished(item)
             return node
-        if isinstance(node, ast.Constant) and type(node.value) not in _PLAIN:
+        if isinstance(node, ast.Constant) and type(node.value) not in PLAIN:
             node = self.named(node.value)
         for name in node._fields:
             value = getattr(node, name, None)
@@ -421,9 +233,9 @@ def _unrolled(loop: ast.For) -> list[ast.stmt]:
     assert isinstance(loop.iter, ast.Constant)  # noqa: S101
     items: Any = loop.iter.value
     if not isinstance(items, tuple) or loop.orelse:
-        raise _Odd
+        raise CannotFuse
     if any(isinstance(n, ast.Break | ast.Continue) for s in loop.body for n in ast.walk(s)):
-        raise _Odd
+        raise CannotFuse
     done: list[ast.stmt] = []
     for item in items:
         match loop.target:
@@ -436,8 +248,8 @@ def _unrolled(loop: ast.For) -> list[ast.stmt]:
                     if isinstance(n, ast.Name)
                 }
             case _:
-                raise _Odd
-        done += _Turn(values).of(loop.body)
+                raise CannotFuse
+        done += Turn(values).of(loop.body)
     return done
 
 
@@ -462,17 +274,6 @@ def _called(node: ast.expr) -> FunctionType | None:
 
 def _calls(node: ast.AST) -> bool:
     return any(isinstance(n, ast.expr) and _called(n) is not None for n in ast.walk(node))
-
-
-def _truth(node: ast.expr) -> bool | None:
-    """Whether a test holds, when that is known."""
-    match node:
-        case ast.Constant(value=value) if isinstance(value, _KNOWN_TRUTH):
-            return bool(value)
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            truth = _truth(operand)
-            return None if truth is None else not truth
-    return None
 
 
 def _returns(statement: ast.stmt) -> bool:

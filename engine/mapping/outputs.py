@@ -13,8 +13,8 @@ from typing import Any, Final
 from engine.formats.null import NULL
 from engine.mapping.ast import Call, Every, Expr, Name, Number, Path, Segment, Variable
 from engine.mapping.closures import Compiled, constant
+from engine.mapping.directives import compile_case, compile_first, compile_raising, compile_use
 from engine.mapping.expressions import ExpressionCompiler
-from engine.mapping.failures import failed
 from engine.mapping.fusing import fuse_later
 from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.invariants import since
@@ -23,11 +23,10 @@ from engine.mapping.loops import loop_code, tracing_loop_code
 from engine.mapping.objects import list_of_one, object_code
 from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_tree import copied
-from engine.mapping.runstate import SOURCES, STEPS, Code, Run, too_many_steps
+from engine.mapping.runstate import SOURCES, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
-from engine.mapping.tracing import Reading, Rule, traced_value
-from engine.mapping.values import text_of
+from engine.mapping.tracing import Reading, Rule, joined, traced_value
 from engine.syntax import Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
@@ -352,7 +351,7 @@ class OutputCompiler:
             if key.text.startswith("$"):
                 continue
             name, within = self.key(key, inside)
-            below = self.compile(value, scope, _joined(path, key.text), inside=within)
+            below = self.compile(value, scope, joined(path, key.text), inside=within)
             if below.constant and isinstance(below.value, str | bool | int):
                 constants[name] = below.value
             elif not below.constant or below.value is not None:
@@ -385,170 +384,16 @@ class OutputCompiler:
         assert value is not None  # noqa: S101
         match key.text:
             case "$case":
-                return self.case(key, node, scope, path, inside)
+                return compile_case(self, key, node, scope, path, inside)
             case "$use":
-                return self.use(value, node.get("$with"), scope)
+                return compile_use(self, value, node.get("$with"), scope)
             case "$first":
-                return self.first(value, scope, path, inside)
+                return compile_first(self, value, scope, path, inside)
             case _:
-                return self.raising(value)
-
-    def case(self, key: Scalar, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
-        subject, of = node.get("$case"), node.get("$of")
-        if of is None:
-            return constant(None)
-        if not isinstance(subject, Scalar) or not isinstance(of, Mapping):
-            self.unit.diagnostics.at(
-                "M502", key, "'$case' is an expression, '$of' a mapping of its values"
-            )
-            return constant(None)
-        chosen = self.expression(subject, scope).code
-        where = str(subject.position)
-        branches: dict[str, Code] = {}
-        for label, branch in of.entries:
-            below = self.compile(branch, scope, _joined(path, label.text), inside=inside)
-            code = self.whole(below.code)
-            for text in label.text.split("|"):
-                if text.strip() in branches:
-                    self.unit.diagnostics.at("M508", label, f"'{text.strip()}' stands twice")
-                branches.setdefault(text.strip(), code)
-        otherwise: Code = lambda run: None  # noqa: E731
-        default = node.get("$else")
-        if default is not None:
-            otherwise = self.compile(default, scope, _joined(path, "else"), inside=inside).code
-
-        def spelled(value: Any) -> str | None:
-            if value is None or value is NULL:
-                return None
-            try:
-                return text_of(value)
-            except ValueError as error:
-                raise failed("R304", where, str(error)) from None
-
-        def case(run: Run) -> Any:
-            value = chosen(run)
-            if value.__class__ is not str:
-                value = spelled(value)
-            branch = branches.get(value)
-            if branch is None:
-                return otherwise(run)
-            return branch(run)
-
-        return Compiled(case)
-
-    def use(self, value: Node, given: Node | None, scope: Scope) -> Compiled:
-        if not isinstance(value, Scalar):
-            self.unit.diagnostics.at("M304", value, "'$use' names a map")
-            return constant(None)
-        found = self.unit.map_named(value.text)
-        if found is None:
-            self.unit.diagnostics.at(
-                "M304",
-                value,
-                f"unknown map '{value.text}'",
-                help=did_you_mean(value.text, self.unit.map_names()),
-            )
-            return constant(None)
-        entries = dict.fromkeys(found.arguments, None) if given is None else {}
-        arguments: list[tuple[int, Code]] = []
-        if isinstance(given, Mapping):
-            for key, argument in given.entries:
-                if key.text not in found.arguments:
-                    self.unit.diagnostics.at(
-                        "M306",
-                        key,
-                        f"map '{found.name}' has no argument '{key.text}'",
-                        help=did_you_mean(key.text, found.arguments),
-                    )
-                    continue
-                cell = found.cells[found.arguments.index(key.text)]
-                arguments.append((cell, self.node_value(argument, scope).code))
-                if self.unit.trace and isinstance(argument, Scalar):
-                    text = argument.text.removeprefix("=").strip()
-                    arguments.append((self.unit.origins[cell], _always(text)))
-                entries[key.text] = None
-        missing = [name for name in found.arguments if given is None or name not in entries]
-        if missing:
-            self.unit.diagnostics.at(
-                "M306",
-                value,
-                f"map '{found.name}' wants '{missing[0]}'",
-                help=f"$with: {{{', '.join(f'{name}: = …' for name in found.arguments)}}}",
-            )
-        body, where = found.code(), str(value.position)
-        given_to = tuple(arguments)
-        if len(given_to) == 1:
-            return Compiled(_use_one(*given_to[0], body, where))
-        codes = tuple(code for _, code in arguments)
-        cells = tuple(enumerate(cell for cell, _ in arguments))
-
-        def use(run: Run) -> Any:
-            run[STEPS] -= 1
-            if run[STEPS] < 0:
-                raise too_many_steps(where)
-            values: list[Any] = []  # all of them first: they may call this map as well
-            for code in codes:
-                argument = code(run)
-                values.append(argument)
-            for number, cell in cells:
-                run[cell] = values[number]
-            return body(run)
-
-        return Compiled(use)
-
-    def first(self, value: Node, scope: Scope, path: str, inside: bool) -> Compiled:
-        if not isinstance(value, Sequence) or not value.items:
-            self.unit.diagnostics.at("M501", value, "'$first' is a list of alternatives")
-            return constant(None)
-        codes = tuple(
-            self.compile(item, scope, f"{path}[{number}]", inside=inside).code
-            for number, item in enumerate(value.items, start=1)
-        )
-
-        def first(run: Run) -> Any:
-            for code in codes:
-                found = code(run)
-                if found is not None:
-                    return found
-            return None
-
-        return Compiled(first)
-
-    def raising(self, value: Node) -> Compiled:
-        if not isinstance(value, Scalar) or is_expression(value.text):
-            self.unit.diagnostics.at(
-                "M504", value, "'$raise' is literal text", help="no value of a message may be shown"
-            )
-            return constant(None)
-        text, where = literal_text(value.text), str(value.position)
-
-        def raising(run: Run) -> Any:
-            raise failed("R102", where, text)
-
-        return Compiled(raising)
+                return compile_raising(self, value)
 
 
 _TYPED: Final[Dictionary[str, bool]] = {"true": True, "false": False}
-
-
-def _use_one(cell: int, argument: Code, body: Code, where: str) -> Code:
-    def use(run: Run) -> Any:
-        run[STEPS] -= 1
-        if run[STEPS] < 0:
-            raise too_many_steps(where)
-        value = argument(run)
-        run[cell] = value
-        return body(run)
-
-    return use
-
-
-def _always(value: Any) -> Code:
-    return lambda run: value
-
-
-def _joined(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
 
 
 def _copying(code: Code, drops_null: bool) -> Compiled:

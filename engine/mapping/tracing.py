@@ -23,6 +23,11 @@ class Rule:
     position: Position
 
 
+def joined(path: str, key: str) -> str:
+    """The place of a key below a place in the file's tree."""
+    return f"{path}.{key}" if path else key
+
+
 class Reading:
     """What a rule has read so far, and the rules of maps that gave it text."""
 

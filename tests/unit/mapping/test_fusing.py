@@ -9,7 +9,7 @@ import pytest
 
 from engine.contract import MappingError
 from engine.formats.null import NULL
-from engine.mapping import explain, fusing
+from engine.mapping import explain, shapes
 from engine.mapping.closures import constant
 from engine.mapping.fusing import fuse
 from engine.mapping.objects import object_code
@@ -21,10 +21,10 @@ from tests.unit.mapping.reading import CONTEXT, hl7, mapping
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """Nothing is remembered of the sources, before and after."""
-    for cache in (fusing._shape_of, fusing._functions):
+    for cache in (shapes._shape_of, shapes._functions):
         cache.cache_clear()
     yield
-    for cache in (fusing._shape_of, fusing._functions):
+    for cache in (shapes._shape_of, shapes._functions):
         cache.cache_clear()
 
 

@@ -1,0 +1,178 @@
+"""Directives that give content: ``$case``, ``$use``, ``$first``, ``$raise``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.formats.null import NULL
+from engine.mapping.closures import Compiled, constant
+from engine.mapping.failures import failed
+from engine.mapping.grammar import is_expression
+from engine.mapping.runstate import STEPS, Code, Run, too_many_steps
+from engine.mapping.scope import Scope
+from engine.mapping.tables import literal_text
+from engine.mapping.tracing import joined
+from engine.mapping.values import text_of
+from engine.syntax import Mapping, Node, Scalar, Sequence
+from engine.syntax.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from engine.mapping.outputs import OutputCompiler
+
+
+def compile_case(
+    outputs: OutputCompiler, key: Scalar, node: Mapping, scope: Scope, path: str, inside: bool
+) -> Compiled:
+    subject, of = node.get("$case"), node.get("$of")
+    if of is None:
+        return constant(None)
+    if not isinstance(subject, Scalar) or not isinstance(of, Mapping):
+        outputs.unit.diagnostics.at(
+            "M502", key, "'$case' is an expression, '$of' a mapping of its values"
+        )
+        return constant(None)
+    chosen = outputs.expression(subject, scope).code
+    where = str(subject.position)
+    branches: dict[str, Code] = {}
+    for label, branch in of.entries:
+        below = outputs.compile(branch, scope, joined(path, label.text), inside=inside)
+        code = outputs.whole(below.code)
+        for text in label.text.split("|"):
+            if text.strip() in branches:
+                outputs.unit.diagnostics.at("M508", label, f"'{text.strip()}' stands twice")
+            branches.setdefault(text.strip(), code)
+    otherwise: Code = lambda run: None  # noqa: E731
+    default = node.get("$else")
+    if default is not None:
+        otherwise = outputs.compile(default, scope, joined(path, "else"), inside=inside).code
+
+    def spelled(value: Any) -> str | None:
+        if value is None or value is NULL:
+            return None
+        try:
+            return text_of(value)
+        except ValueError as error:
+            raise failed("R304", where, str(error)) from None
+
+    def case(run: Run) -> Any:
+        value = chosen(run)
+        if value.__class__ is not str:
+            value = spelled(value)
+        branch = branches.get(value)
+        if branch is None:
+            return otherwise(run)
+        return branch(run)
+
+    return Compiled(case)
+
+
+def compile_use(outputs: OutputCompiler, value: Node, given: Node | None, scope: Scope) -> Compiled:
+    if not isinstance(value, Scalar):
+        outputs.unit.diagnostics.at("M304", value, "'$use' names a map")
+        return constant(None)
+    found = outputs.unit.map_named(value.text)
+    if found is None:
+        outputs.unit.diagnostics.at(
+            "M304",
+            value,
+            f"unknown map '{value.text}'",
+            help=did_you_mean(value.text, outputs.unit.map_names()),
+        )
+        return constant(None)
+    entries = dict.fromkeys(found.arguments, None) if given is None else {}
+    arguments: list[tuple[int, Code]] = []
+    if isinstance(given, Mapping):
+        for key, argument in given.entries:
+            if key.text not in found.arguments:
+                outputs.unit.diagnostics.at(
+                    "M306",
+                    key,
+                    f"map '{found.name}' has no argument '{key.text}'",
+                    help=did_you_mean(key.text, found.arguments),
+                )
+                continue
+            cell = found.cells[found.arguments.index(key.text)]
+            arguments.append((cell, outputs.node_value(argument, scope).code))
+            if outputs.unit.trace and isinstance(argument, Scalar):
+                text = argument.text.removeprefix("=").strip()
+                arguments.append((outputs.unit.origins[cell], _always(text)))
+            entries[key.text] = None
+    missing = [name for name in found.arguments if given is None or name not in entries]
+    if missing:
+        outputs.unit.diagnostics.at(
+            "M306",
+            value,
+            f"map '{found.name}' wants '{missing[0]}'",
+            help=f"$with: {{{', '.join(f'{name}: = …' for name in found.arguments)}}}",
+        )
+    body, where = found.code(), str(value.position)
+    given_to = tuple(arguments)
+    if len(given_to) == 1:
+        return Compiled(_use_one(*given_to[0], body, where))
+    codes = tuple(code for _, code in arguments)
+    cells = tuple(enumerate(cell for cell, _ in arguments))
+
+    def use(run: Run) -> Any:
+        run[STEPS] -= 1
+        if run[STEPS] < 0:
+            raise too_many_steps(where)
+        values: list[Any] = []  # all of them first: they may call this map as well
+        for code in codes:
+            argument = code(run)
+            values.append(argument)
+        for number, cell in cells:
+            run[cell] = values[number]
+        return body(run)
+
+    return Compiled(use)
+
+
+def compile_first(
+    outputs: OutputCompiler, value: Node, scope: Scope, path: str, inside: bool
+) -> Compiled:
+    if not isinstance(value, Sequence) or not value.items:
+        outputs.unit.diagnostics.at("M501", value, "'$first' is a list of alternatives")
+        return constant(None)
+    codes = tuple(
+        outputs.compile(item, scope, f"{path}[{number}]", inside=inside).code
+        for number, item in enumerate(value.items, start=1)
+    )
+
+    def first(run: Run) -> Any:
+        for code in codes:
+            found = code(run)
+            if found is not None:
+                return found
+        return None
+
+    return Compiled(first)
+
+
+def compile_raising(outputs: OutputCompiler, value: Node) -> Compiled:
+    if not isinstance(value, Scalar) or is_expression(value.text):
+        outputs.unit.diagnostics.at(
+            "M504", value, "'$raise' is literal text", help="no value of a message may be shown"
+        )
+        return constant(None)
+    text, where = literal_text(value.text), str(value.position)
+
+    def raising(run: Run) -> Any:
+        raise failed("R102", where, text)
+
+    return Compiled(raising)
+
+
+def _use_one(cell: int, argument: Code, body: Code, where: str) -> Code:
+    def use(run: Run) -> Any:
+        run[STEPS] -= 1
+        if run[STEPS] < 0:
+            raise too_many_steps(where)
+        value = argument(run)
+        run[cell] = value
+        return body(run)
+
+    return use
+
+
+def _always(value: Any) -> Code:
+    return lambda run: value

@@ -1,0 +1,248 @@
+"""Paths to closures: the shortest way to what a path names.
+
+A path from the fields of one segment reads them from a cell that is filled once a message, group
+or turn; a path that stands several times in a file is read once; every other goes node by node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.mapping import paths_hl7v2 as hl7
+from engine.mapping.ast import (
+    Every,
+    Expr,
+    Index,
+    Item,
+    Name,
+    Number,
+    Path,
+    Resources,
+    Segment,
+    Step,
+    Variable,
+    Where,
+)
+from engine.mapping.closures import Compiled
+from engine.mapping.failures import failed
+from engine.mapping.paths_tree import names_from
+from engine.mapping.runstate import UNREAD, Code, Run
+from engine.mapping.scope import Scope
+from engine.mapping.selection import Advance, Selector, node_code, step_from, value_code
+from engine.mapping.values import NotText, leaf
+
+if TYPE_CHECKING:
+    from engine.mapping.expressions import ExpressionCompiler
+
+
+def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) -> Compiled:
+    root: Expr = node.root if isinstance(node, Path) else node
+    steps: tuple[Step, ...] = node.steps if isinstance(node, Path) else ()
+    if isinstance(root, Segment) and compiler.scope.within_map:
+        return compiler.refuse(
+            "M308",
+            root,
+            "a map sees only its arguments",
+            f"give {root.name} to the map as an argument",
+        )
+    if compiler.unit.format != "hl7v2":
+        for step in steps:
+            if isinstance(step, Number):
+                return compiler.refuse(
+                    "M104", step, "numbered parts are HL7's", f"write [{step.number}]"
+                )
+    fast = _remembered(compiler, node, root, as_value)
+    if fast is not None:
+        return fast
+    fast = _fast_path(compiler, root, steps, as_value)
+    if fast is None:
+        fast = _general_path(compiler, root, steps, as_value)
+    return compiler.traced(fast, node) if as_value else fast
+
+
+def _remembered(
+    compiler: ExpressionCompiler, node: Expr, root: Expr, as_value: bool
+) -> Compiled | None:
+    """A path that stands several times in the file is read once a run, or once a turn of the
+    loop it belongs to."""
+    text = compiler.source(node)
+    if not as_value or compiler.unit.trace or compiler.unit.readings.get(text, 0) < 2:
+        return None
+    owner: Scope | None = None
+    if isinstance(root, Segment):
+        owner = compiler.scope.home()
+    elif isinstance(root, Variable):
+        owner = compiler.scope.owner(root.name)
+    if owner is None or not (owner.loops or owner.parent is None) or owner.sealed:
+        return None
+    if text not in owner.memos:
+        steps = node.steps if isinstance(node, Path) else ()
+        made = _fast_path(compiler, root, steps, as_value)
+        if made is None or not steps:
+            return None
+        owner.memos[text] = (compiler.unit.layout.cell(UNREAD), made.code)
+    elif isinstance(root, Variable):
+        compiler.binding(root)
+    cell, read = owner.memos[text]
+
+    def remembered(run: Run) -> Any:
+        value = run[cell]
+        if value is UNREAD:
+            value = run[cell] = read(run)
+        return value
+
+    return Compiled(remembered)
+
+
+def _fast_path(
+    compiler: ExpressionCompiler, root: Expr, steps: tuple[Step, ...], as_value: bool
+) -> Compiled | None:
+    numbers = tuple(step.number for step in steps if isinstance(step, Number))
+    plain = len(numbers) == len(steps)
+    if isinstance(root, Segment) and not steps:
+        return Compiled(hl7.first_segment(root.name, compiler.scope.home().group))
+    found = _field_path(compiler, root, steps, numbers, as_value)
+    if found is not None:
+        return found
+    if isinstance(root, Segment):
+        if not as_value and len(steps) == 1 and isinstance(steps[0], Every):
+            every = hl7.every_segment(root.name, compiler.scope.home().group)
+            return Compiled(lambda run: every(run) or None)
+        return None
+    cell_of_root = _root_cell(compiler, root)
+    if cell_of_root is None or not as_value:
+        return None
+    if plain and 1 <= len(numbers) <= 2 and compiler.unit.format == "hl7v2":
+        advances = tuple(Advance(number, ()) for number in numbers)
+
+        def slow(run: Run, node: Any) -> Any:
+            found = [node]
+            for advance in advances:
+                found = [
+                    item for one in found for item in step_from(run, one, advance.step, False)
+                ][:1]
+            return leaf(run, found[0]) if found and found[0] is not None else None
+
+        if len(numbers) == 1:
+            return Compiled(hl7.variable_text(cell_of_root, numbers[0], slow))
+        number, part = numbers
+        return Compiled(hl7.variable_part_text(cell_of_root, number, part, slow))
+    if steps and all(isinstance(step, Name) for step in steps) and compiler.unit.format != "hl7v2":
+        names = tuple(step.name for step in steps if isinstance(step, Name))
+        return Compiled(names_from(cell_of_root, names, compiler.unit.format == "fhir"))
+    return None
+
+
+def _field_path(
+    compiler: ExpressionCompiler,
+    root: Expr,
+    steps: tuple[Step, ...],
+    numbers: tuple[int, ...],
+    as_value: bool,
+) -> Compiled | None:
+    """A path from the fields of one segment: the message's, the group's or the loop's."""
+    if not numbers or not isinstance(steps[0], Number):
+        return None
+    every = len(steps) == 2 and isinstance(steps[1], Every)
+    if not every and (len(numbers) != len(steps) or len(numbers) > 3):
+        return None
+    cell: int | None = None
+    if isinstance(root, Segment):
+        header = root.name in hl7.HEADERS and numbers[0] < 3
+        if header and not (as_value and not every):
+            return None
+        cell = compiler.scope.segment_cell(root.name, compiler.unit.layout)
+        if header:
+            return Compiled(hl7.raw_field(cell, numbers[0]))
+    elif isinstance(root, Variable):
+        binding = compiler.scope.find(root.name)
+        if binding is None or not binding.holds_segment:
+            return None
+        binding.used = True
+        if binding.fields is None:
+            binding.fields = compiler.unit.layout.cell()
+        cell = binding.fields
+    if cell is None:
+        return None
+    if as_value and not every:
+        make = (hl7.field_text, hl7.component_text, hl7.subcomponent_text)[len(numbers) - 1]
+        return Compiled(make(cell, *numbers))
+    if every:
+        return None if as_value else Compiled(hl7.every_repetition(cell, numbers[0]))
+    if len(numbers) == 1:
+        return Compiled(hl7.first_repetition(cell, numbers[0]))
+    return None
+
+
+def _root_cell(compiler: ExpressionCompiler, root: Expr) -> int | None:
+    if isinstance(root, Variable):
+        binding = compiler.binding(root)
+        return None if binding is None else binding.cell
+    return compiler.scope.item if isinstance(root, Item) else None
+
+
+def _general_path(
+    compiler: ExpressionCompiler, root: Expr, steps: tuple[Step, ...], as_value: bool
+) -> Compiled:
+    selectors: list[Selector] = []
+    advances: list[Advance] = []
+    step: int | str | None = None
+    for part in (*steps, None):
+        match part:
+            case Index(index):
+                selectors.append(Selector(index=index))
+            case Every():
+                selectors.append(Selector())
+            case Where(test):
+                selectors.append(_where(compiler, test))
+            case _:
+                if advances or selectors or step is not None:
+                    advances.append(Advance(step, tuple(selectors)))
+                elif not isinstance(root, Segment):  # a list: its first item
+                    advances.append(Advance(None, ()))
+                selectors = []
+                if isinstance(part, Name):
+                    step = part.name
+                elif isinstance(part, Number):
+                    step = part.number
+    start = _root_code(compiler, root, advances)
+    make = value_code if as_value else node_code
+    code = make(start, tuple(advances), compiler.unit.format == "fhir")
+    if not as_value:
+        return Compiled(code)
+    where = str(compiler.place(root))
+
+    def checked(run: Run) -> Any:
+        try:
+            return code(run)
+        except NotText as error:
+            raise failed("R304", where, str(error)) from None
+
+    return Compiled(checked)
+
+
+def _where(compiler: ExpressionCompiler, test: Expr) -> Selector:
+    scope = Scope(compiler.scope)
+    scope.item = compiler.unit.layout.cell()
+    inner = compiler.sibling(scope, compiler.scalar)
+    return Selector(test=inner.test(test).code, cell=scope.item)
+
+
+def _root_code(compiler: ExpressionCompiler, root: Expr, advances: list[Advance]) -> Code:
+    match root:
+        case Segment(name):
+            group = compiler.scope.home().group
+            if advances and advances[0].step is None:
+                return hl7.every_segment(name, group)
+            return hl7.first_segment(name, group)
+        case Resources(name):
+            if compiler.unit.resources_cell is None:
+                compiler.unit.resources_cell = compiler.unit.layout.cell()
+            cell = compiler.unit.resources_cell
+            return lambda run: run[cell].get(name)
+        case Item():
+            item = compiler.scope.item
+            assert item is not None  # noqa: S101 - the grammar allows '.' in […] only
+            return lambda run: run[item]
+        case _:
+            return compiler.node(root).code
