@@ -23,7 +23,7 @@ from engine.mapping.shapes import shape
 from engine.mapping.trees import PLAIN, Binding, CannotFuse, Turn
 from engine.mapping.trees import truth as truth_of
 
-_DEEPEST: Final = 14
+_DEEPEST: Final = 30
 """Blocks in blocks; what is deeper becomes a function of its own."""
 
 
@@ -66,7 +66,11 @@ class _Fusion:
         definition.body[:0] = body
         names: dict[str, Any] = {}
         module = ast.Module([_Naming(names).finished(definition)], [])
-        exec(compile(module, "<mapping>", "exec"), names)  # noqa: S102 - our own functions' trees
+        try:
+            compiled = compile(module, "<mapping>", "exec")
+        except (SyntaxError, RecursionError):
+            return code  # more loops in loops than Python takes
+        exec(compiled, names)  # noqa: S102 - trees of this package's own functions
         fused: Code = names["fused"]
         return fused
 

@@ -213,6 +213,10 @@ def first_of(run: Run, node: Any, number: int) -> Any:
         if run[REPETITION] in text:
             text = text.partition(run[REPETITION])[0]
         return Repetition(text.split(run[COMPONENT])) if text else None
+    if kind is Repetition:
+        if number > len(node) or not node[number - 1]:
+            return None
+        return Component(node[number - 1].split(run[SUBCOMPONENT]))
     if kind is list:
         return first_of(run, node[0], number) if node else None
     found = numbered(run, node, number)

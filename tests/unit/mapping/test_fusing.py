@@ -77,6 +77,11 @@ def test_any_depth() -> None:
     assert tree == {"b": "M"}
 
 
+def test_more_attempts_in_attempts_than_python_has_blocks() -> None:
+    text = "out: {a: = " + "try(" * 25 + "PID-7 | date" + ")" * 25 + ", b: x}"
+    assert mapping(text).apply(hl7("PID|||||||x"), CONTEXT) == {"b": "x"}
+
+
 def test_an_error_names_its_place() -> None:
     with pytest.raises(MappingError) as caught:
         mapping("out:\n  a:\n    b: = PID-7 | date").apply(hl7("PID|||||||x"), CONTEXT)
