@@ -111,20 +111,9 @@ def decode(run: Run, text: str) -> Any:
     return text
 
 
-def first_leaf(run: Run, text: str) -> Any:
-    """The text of a raw field or component: that of its first part, as chapter 2 asks of a
-    receiver that expects a simpler type than the sender's."""
-    if run[REPETITION] in text:
-        text = text.partition(run[REPETITION])[0]
-    if run[COMPONENT] in text:
-        text = text.partition(run[COMPONENT])[0]
-    if run[SUBCOMPONENT] in text:
-        text = text.partition(run[SUBCOMPONENT])[0]
-    return decode(run, text)
-
-
 def component_leaf(run: Run, text: str) -> Any:
-    """The text of a raw component."""
+    """The text of a raw component: that of its first part, as chapter 2 asks of a receiver that
+    expects a simpler type than the sender's."""
     if run[SUBCOMPONENT] in text:
         text = text.partition(run[SUBCOMPONENT])[0]
     return decode(run, text)

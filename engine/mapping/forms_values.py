@@ -139,27 +139,6 @@ def compile_list(compiler: ExpressionCompiler, call: Call) -> Compiled:
         except FunctionError as error:
             raise failed("R301", where, f"list() failed: {error}") from None
 
-    if len(codes) == 1:
-        only = codes[0]
-
-        def list_of_one(run: Run) -> Any:
-            value = only(run)
-            if value.__class__ is str:
-                return [value]
-            return several([value])
-
-        return Compiled(list_of_one)
-    if len(codes) == 2:
-        one, other = codes
-
-        def list_of_two(run: Run) -> Any:
-            first, second = one(run), other(run)
-            if first.__class__ is str and second.__class__ is str:
-                return [first, second]
-            return several([first, second])
-
-        return Compiled(list_of_two)
-
     def list_of(run: Run) -> Any:
         found: list[Any] = []
         nested = False

@@ -18,7 +18,6 @@ from engine.mapping.elements import (
     Repetition,
     component_leaf,
     decode,
-    first_leaf,
     repetitions,
 )
 from engine.mapping.runstate import COMPONENT, DOCUMENT, ESCAPE, REPETITION, SUBCOMPONENT, Code, Run
@@ -46,7 +45,12 @@ def field_text(cell: int, number: int) -> Code:
         text = fields[number]
         if text.isalnum():
             return text
-        return first_leaf(run, text) if text else None
+        if not text:
+            return None
+        text = text.partition(run[REPETITION])[0].partition(run[COMPONENT])[0]
+        if text.isalnum():
+            return text
+        return component_leaf(run, text) if text else None
 
     return code
 
