@@ -28,7 +28,7 @@ TROUBLE = ChannelStatus(
     uncertain=2,
     dead=3,
     rate_out=12.34,
-    oldest_waiting=datetime.now(UTC) - timedelta(minutes=7, seconds=30),
+    oldest_waiting=datetime.now(UTC) - timedelta(hours=7, minutes=30),
     last_error=ErrorInfo("MLLP-CONNECT", "the peer refused the connection", Stage.SENDING),
     blocked=True,
 )
@@ -53,7 +53,7 @@ def test_each_channel_has_a_row_inbound_first() -> None:
     names = [row[0] for row in rows if row and row[0] in ("his-adt", "emr-fhir", "ward-oru")]
     assert names == ["his-adt", "emr-fhir", "ward-oru"]
     [ward] = [line for line in text.splitlines() if "ward-oru" in line]
-    for part in ("failed", "41", "1234 (7m)", "12.3", "MLLP-CONNECT the peer refused"):
+    for part in ("failed", "41", "1234 (7h)", "12.3", "MLLP-CONNECT the peer refused"):
         assert part in ward
     assert "not ready" in text
 
@@ -67,7 +67,7 @@ def test_the_plain_form_has_the_same_cells() -> None:
 
 def test_a_narrow_terminal_keeps_every_row() -> None:
     text = shown(replace(STATUS, ready=True), width=80)
-    for part in ("his-adt", "emr-fhir", "ward-oru", "running", "1234 (7m)", "12.3", "MLLP-CONNECT"):
+    for part in ("his-adt", "emr-fhir", "ward-oru", "running", "1234 (7h)", "12.3", "MLLP-CONNECT"):
         assert part in text
 
 
