@@ -145,7 +145,7 @@ class _Compilation:
             location=str(file.out.position),
             rules=tuple(self.outputs.rules),
             program=program,
-            lets=tuple(lets),
+            lets=tuple((cell, self.outputs.whole(code)) for cell, code in lets),
             out=self.outputs.whole(out.code),
             traced=lambda: compile_mapping(
                 file.root, diagnostics=Diagnostics(), library=library, name=file.name, trace=True

@@ -295,7 +295,8 @@ class OutputCompiler:
 
         def guarded(run: Run) -> Any:
             for cell, value in assigned:
-                run[cell] = value(run)
+                found = value(run)
+                run[cell] = found
             if test is not None and not test(run):
                 return None
             return inner(run)

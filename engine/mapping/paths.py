@@ -28,7 +28,7 @@ from engine.mapping.failures import failed
 from engine.mapping.paths_tree import names_from
 from engine.mapping.runstate import UNREAD, Code, Run
 from engine.mapping.scope import Scope
-from engine.mapping.selection import Advance, Selector, node_code, step_from, value_code
+from engine.mapping.selection import Advance, Selector, node_code, value_code
 from engine.mapping.values import NotText, leaf
 
 if TYPE_CHECKING:
@@ -113,15 +113,12 @@ def _fast_path(
     if cell_of_root is None or not as_value:
         return None
     if plain and 1 <= len(numbers) <= 2 and compiler.unit.format == "hl7v2":
-        advances = tuple(Advance(number, ()) for number in numbers)
 
         def slow(run: Run, node: Any) -> Any:
-            found = [node]
-            for advance in advances:
-                found = [
-                    item for one in found for item in step_from(run, one, advance.step, False)
-                ][:1]
-            return leaf(run, found[0]) if found and found[0] is not None else None
+            for number in numbers:
+                if node is not None:
+                    node = hl7.first_of(run, node, number)
+            return None if node is None else leaf(run, node)
 
         if len(numbers) == 1:
             return Compiled(hl7.variable_text(cell_of_root, numbers[0], slow))

@@ -221,6 +221,8 @@ def first_of(run: Run, node: Any, number: int) -> Any:
         if number > len(node) or not node[number - 1]:
             return None
         return Component(node[number - 1].split(run[SUBCOMPONENT]))
+    if kind is Component:
+        return decode(run, node[number - 1]) if number <= len(node) else None
     if kind is list:
         return first_of(run, node[0], number) if node else None
     found = numbered(run, node, number)
