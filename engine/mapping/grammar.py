@@ -18,7 +18,6 @@ each character is read a bounded number of times, so that parsing ends for every
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Final
 
 from engine.mapping.ast import (
@@ -42,30 +41,14 @@ from engine.mapping.ast import (
     Variable,
     Where,
 )
+from engine.mapping.scanning import MAX_LENGTH, WORD, Scanner, Unreadable
 from engine.syntax import Diagnostics, Scalar
 
-MAX_DEPTH: Final = 40
-MAX_LENGTH: Final = 4000
-
-_SPACE: Final = re.compile(r"[ \t\r\n]*")
-_WORD: Final = re.compile(r"[^\W\d]\w*")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}(?!\w)")
 _DIGITS: Final = re.compile(r"[0-9]+")
-_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _COMPARISON: Final = re.compile(r"==|!=|<=|>=|<|>|(?:in|matches)(?!\w)|not\s+in(?!\w)")
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
-_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
 _RESERVED: Final = frozenset({"and", "or", "not", "in", "matches", "true", "false", "last"})
 _CALLABLE: Final = frozenset({"last", "matches"})
-
-
-class _Unreadable(Exception):
-    def __init__(
-        self, code: str, offset: int, message: str, *, length: int = 1, help: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.code, self.offset, self.message = code, offset, message
-        self.length, self.help = length, help
 
 
 def is_expression(text: str) -> bool:
@@ -85,7 +68,7 @@ def parse_expression(
         start = 1 if is_expression(text) else 0
     try:
         return _Parser(text, start, format).whole()
-    except _Unreadable as found:
+    except Unreadable as found:
         diagnostics.add(
             found.code,
             scalar.at(found.offset),
@@ -96,69 +79,18 @@ def parse_expression(
         return None
 
 
-class _Parser:
-    def __init__(self, text: str, start: int, format: str) -> None:
-        self.text, self.at, self.format = text, start, format
-        self.depth = 0
-        self.predicates = 0
-
+class _Parser(Scanner):
     def whole(self) -> Expr:
         if len(self.text) > MAX_LENGTH:
-            raise _Unreadable("M105", 0, f"an expression has at most {MAX_LENGTH} characters")
+            raise Unreadable("M105", 0, f"an expression has at most {MAX_LENGTH} characters")
         self.space()
         if self.at >= len(self.text):
-            raise _Unreadable("M101", max(0, self.at - 1), "an expression is missing after '='")
+            raise Unreadable("M101", max(0, self.at - 1), "an expression is missing after '='")
         tree = self.expression()
         self.space()
         if self.at < len(self.text):
             self.unexpected()
         return tree
-
-    # --- reading ------------------------------------------------------------------------
-
-    def space(self) -> None:
-        found = _SPACE.match(self.text, self.at)
-        if found is not None:
-            self.at = found.end()
-
-    def sees(self, token: str) -> bool:
-        return self.text.startswith(token, self.at)
-
-    def takes(self, token: str) -> bool:
-        """Skip spaces, then the token if it is there; a word must end where the token ends."""
-        self.space()
-        if not self.sees(token):
-            return False
-        end = self.at + len(token)
-        if token[-1].isalpha() and end < len(self.text) and (self.text[end] + "a").isidentifier():
-            return False
-        self.at = end
-        return True
-
-    def expect(self, token: str, opened: int | None = None) -> None:
-        if self.takes(token):
-            return
-        if self.at >= len(self.text):
-            place = len(self.text) - 1 if opened is None else opened
-            raise _Unreadable("M101", place, f"'{token}' is missing at the end")
-        self.unexpected(help=f"'{token}' was expected here")
-
-    def unexpected(self, *, help: str | None = None) -> None:
-        self.space()
-        if self.at >= len(self.text):
-            raise _Unreadable(
-                "M101", max(0, len(self.text) - 1), "the expression ends too early", help=help
-            )
-        word = _WORD.match(self.text, self.at)
-        found = word.group() if word else self.text[self.at]
-        if help is None:
-            help = _HINTS.get(self.text[self.at : self.at + 2]) or _HINTS.get(found)
-        raise _Unreadable("M101", self.at, f"unexpected '{found}'", length=len(found), help=help)
-
-    def deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise _Unreadable("M105", self.at - 1, f"nested more than {MAX_DEPTH} deep")
 
     # --- operators ----------------------------------------------------------------------
 
@@ -203,7 +135,7 @@ class _Parser:
         right = self.sum()
         start = self.at
         if self.operator() is not None:
-            raise _Unreadable(
+            raise Unreadable(
                 "M106",
                 start,
                 "comparisons cannot be chained",
@@ -247,7 +179,7 @@ class _Parser:
                 return left
             self.space()
             start = self.at
-            word = _WORD.match(self.text, self.at)
+            word = WORD.match(self.text, self.at)
             if word is None or word.group() in _RESERVED - _CALLABLE:
                 self.unexpected(help="the name of a function comes after '|'")
                 raise AssertionError
@@ -298,7 +230,7 @@ class _Parser:
         if char == "[":
             return self.list_of()
         if char == "$":
-            word = _WORD.match(self.text, start + 1)
+            word = WORD.match(self.text, start + 1)
             if word is None:
                 self.at += 1
                 self.unexpected(help="the name of a variable comes after '$'")
@@ -311,7 +243,7 @@ class _Parser:
 
     def named(self) -> Expr:
         start = self.at
-        word = _WORD.match(self.text, start)
+        word = WORD.match(self.text, start)
         if word is None:
             self.unexpected()
             raise AssertionError
@@ -327,7 +259,7 @@ class _Parser:
         if self.format == "hl7v2":
             if _SEGMENT.fullmatch(name):
                 return Segment(name, start, self.at)
-            raise _Unreadable(
+            raise Unreadable(
                 "M104",
                 start,
                 f"'{name}' is not a segment",
@@ -338,7 +270,7 @@ class _Parser:
         if self.format == "fhir" and name[0].isupper():
             return Resources(name, start, self.at)
         begins = "$src" if self.format == "json" else "a resource type, such as Patient"
-        raise _Unreadable(
+        raise Unreadable(
             "M104",
             start,
             f"'{name}' is not a path",
@@ -346,34 +278,6 @@ class _Parser:
             help=_word_help(name)
             or f"a path begins with {begins}, or with a variable; text is quoted: '{name}'",
         )
-
-    def number(self) -> Literal:
-        start = self.at
-        found = _NUMBER.match(self.text, start)
-        assert found is not None  # noqa: S101 - the caller saw a digit
-        digits = found.group()
-        if len(digits) > 40:
-            raise _Unreadable("M101", start, "a number has at most 40 digits", length=len(digits))
-        self.at = found.end()
-        if _WORD.match(self.text, self.at):
-            self.unexpected()
-        return Literal(Decimal(digits) if "." in digits else int(digits), start, self.at)
-
-    def quoted(self) -> str:
-        start, quote = self.at, self.text[self.at]
-        at = start + 1
-        while True:
-            end = self.text.find(quote, at)
-            if end < 0:
-                raise _Unreadable(
-                    "M102", start, "this text is not closed", help=f"end it with {quote}"
-                )
-            slashes = end - len(self.text[:end].rstrip("\\"))
-            if slashes % 2 == 0:
-                break
-            at = end + 1
-        self.at = end + 1
-        return _ESCAPE.sub(_unescaped, self.text[start + 1 : end])
 
     def list_of(self) -> ListOf:
         start = self.at
@@ -403,7 +307,7 @@ class _Parser:
     def item(self) -> Expr:
         start = self.at
         if not self.predicates:
-            raise _Unreadable(
+            raise Unreadable(
                 "M104",
                 start,
                 "'.' has no item here",
@@ -455,7 +359,7 @@ class _Parser:
         if digits is not None:
             if self.follows_segment(root, steps):
                 segment = self.text[root.start : start]
-                raise _Unreadable(
+                raise Unreadable(
                     "M104",
                     start,
                     "a field follows its segment with a hyphen",
@@ -463,7 +367,7 @@ class _Parser:
                     help=f"write {segment}-{digits.group()}",
                 )
             return self.numbered(digits)
-        word = _WORD.match(self.text, start + 1)
+        word = WORD.match(self.text, start + 1)
         if word is None:
             self.at += 1
             self.unexpected(help="a name or a number comes after '.'")
@@ -473,11 +377,11 @@ class _Parser:
 
     def numbered(self, digits: re.Match[str]) -> Number:
         start, self.at = self.at, digits.end()
-        if _WORD.match(self.text, self.at):
+        if WORD.match(self.text, self.at):
             self.unexpected()
         number = int(digits.group()) if len(digits.group()) <= 4 else 0
         if number == 0:
-            raise _Unreadable(
+            raise Unreadable(
                 "M103",
                 digits.start(),
                 "fields and components count from 1 to 9999",
@@ -494,7 +398,7 @@ class _Parser:
             self.at = digits.end() + 1
             number = int(digits.group()) if len(digits.group()) <= 6 else 0
             if number == 0:
-                raise _Unreadable(
+                raise Unreadable(
                     "M103",
                     digits.start(),
                     "indexes count from 1",
@@ -515,18 +419,6 @@ class _Parser:
         return Where(test, start, self.at)
 
 
-_HINTS: Final = {
-    "||": "write 'or'; one '|' pipes into a function",
-    "&&": "write 'and'",
-    "=": "write '==' to compare",
-    "&": "write 'and'",
-    "%": "there is no remainder",
-    ":": "names of arguments are not written here",
-    "{": "an object is written in YAML, below its key",
-    ";": "an expression ends here",
-}
-
-
 def _word_help(name: str) -> str | None:
     words = {
         "null": "a missing value is nothing: leave it out, or test it with exists(…)",
@@ -539,11 +431,3 @@ def _word_help(name: str) -> str | None:
         "IN": "write in",
     }
     return words.get(name)
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    """An unknown escape stays as it is, so that patterns need no double backslashes."""
-    if found.group(1):
-        code = int(found.group(1), 16)
-        return found.group() if 0xD800 <= code <= 0xDFFF else chr(code)
-    return _ESCAPES.get(found.group(2), found.group())
