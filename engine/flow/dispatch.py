@@ -10,6 +10,7 @@ comes again.  If it was cut off in the middle of a send, the outcome is unknown 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -80,10 +81,10 @@ class Lanes:
     bind: Callable[[str, str, str], Bound | None]  # (route, target, source channel)
     ended: Callable[[Event], None]  # a delivery came to an end or to a halt without being sent
     log: Any
-    sending: set[DeliveryId] = field(default_factory=set)
+    sending: set[DeliveryId] = field(default_factory=set)  # or sent, and not recorded yet
     decided: set[DeliveryId] = field(default_factory=set)  # look into the store before sending
     held: set[DeliveryId] = field(default_factory=set)  # a lane waits behind each of these
-    cut: list[Event] = field(default_factory=list)  # sends that a stop interrupted
+    cut: list[Event] = field(default_factory=list)  # what a stop kept from being recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,8 @@ class Worker:
             lanes.log.error("message not loaded", code=error.info.code)
             await lanes.decisions.wait(turn.delivery, timedelta(seconds=1))
             return turn
+        if not self._may_send(turn):
+            return turn
         # A stop waits for all of this: a mark without a send would read as an unknown outcome.
         lanes.connection.begin()
         try:
@@ -169,12 +172,13 @@ class Worker:
                 return None
             # While this was prepared, the peer may have gone away or a person decided.
             answer: Delivered | EngineError | None = None
-            if lanes.connection.is_open and not lanes.decisions.pending(turn.delivery):
+            if self._may_send(turn):
                 outbound = Outbound(message, payload, turn.attempt, turn.possible_duplicate)
                 answer = await self._send(turn, outbound)
             if isinstance(answer, NotConnected):
                 lanes.connection.lost(answer.info)
                 lanes.counts.last_error = answer.info
+                lanes.sending.discard(turn.delivery)
             if answer is None or isinstance(answer, NotConnected):
                 if self._marks and not await self._mark(turn, lease, 0):
                     return None
@@ -189,8 +193,15 @@ class Worker:
         lanes.cache.used(turn.message_id)
         return None
 
+    def _may_send(self, turn: _Try) -> bool:
+        """Whether the peer is there, and no person decided since this was looked up."""
+        lanes = self._lanes
+        decided = turn.delivery in lanes.decided or lanes.decisions.pending(turn.delivery)
+        return lanes.connection.is_open and not decided
+
     async def _send(self, turn: _Try, outbound: Outbound) -> Delivered | EngineError:
-        """Offer it to the peer once; how that ended, as a value."""
+        """Offer it to the peer once; how that ended, as a value.  The delivery counts as being
+        sent until that is recorded, so that nobody cancels what the peer may have."""
         lanes = self._lanes
         lanes.sending.add(turn.delivery)
         try:
@@ -203,9 +214,8 @@ class Worker:
         except BaseException:
             # Cut off by a stop: the peer may have it.  Recorded by who stops us.
             lanes.cut.append(turn.event(State.UNCERTAIN, error=_INTERRUPTED))
-            raise
-        finally:
             lanes.sending.discard(turn.delivery)
+            raise
 
     async def _mark(self, turn: _Try, lease: Lease, attempt: int) -> bool:
         """Set (or with 0 take away) the attempt mark; False when the delivery is finished."""
@@ -346,7 +356,15 @@ class Worker:
         lanes = self._lanes
         await lanes.decisions.taken(turn.delivery)
         lanes.decided.discard(turn.delivery)
-        entry = await lanes.store.delivery(turn.delivery)
+        try:
+            entry = await lanes.store.delivery(turn.delivery)
+        except StoreUnavailable as error:
+            lanes.log.error("delivery not looked up", code=error.info.code)
+            lanes.decided.add(turn.delivery)
+            await lanes.decisions.wait(turn.delivery, timedelta(seconds=1))
+            return turn
+        if turn.delivery in lanes.decided:  # a person decided while it was looked up
+            return turn
         if entry is None:
             await self._release(turn, lease)
             return None
@@ -367,7 +385,14 @@ class Worker:
 
     async def _record(self, event: Event) -> bool:
         lanes = self._lanes
-        return await durable(lambda: lanes.store.record(event), lanes.log)
+        try:
+            return await durable(lambda: lanes.store.record(event), lanes.log)
+        except asyncio.CancelledError:
+            if event.state is not State.QUEUED:
+                lanes.cut.append(event)  # an outcome: whoever stops us records it
+            raise
+        finally:
+            lanes.sending.discard(event.delivery)
 
     async def _release(self, turn: _Try, lease: Lease) -> None:
         """The delivery is finished elsewhere: nothing more to do here."""

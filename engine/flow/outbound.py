@@ -89,7 +89,7 @@ class OutboundChannel:
         """Work until cancelled; then outcomes that are known become durable before it returns."""
         lanes = self._lanes
         await lanes.store.relane(ChannelName(self.channel.name), len(self.relay.lanes))
-        await lanes.broker.declare(self.relay.queues())
+        await self.relay.begin()
         ordering = self.channel.ordering
         workers = ordering.concurrency if ordering.kind == "none" else 1
         async with asyncio.TaskGroup() as outer:
@@ -105,8 +105,8 @@ class OutboundChannel:
             finally:
                 await self._recorder.drained()
                 recording.cancel()
-                for event in lanes.cut:
-                    await durable(partial(lanes.store.record, event), lanes.log)
+                while lanes.cut:
+                    await durable(partial(lanes.store.record, lanes.cut.pop()), lanes.log)
 
     @property
     def blocked(self) -> bool:
@@ -129,6 +129,7 @@ class OutboundChannel:
             self.relay.rewind(entry)
 
     def _settled(self, event: Event, lane: Lane) -> None:
+        self._lanes.sending.discard(event.delivery)
         self.relay.finished(lane, event.delivery)
         if event.state is State.SENT:
             self.counts.sent += 1
