@@ -441,6 +441,10 @@ class Broker(Component, Protocol):
     async def declare(self, queues: Sequence[QueueSpec]) -> None:
         """Make these queues exist.  A queue that is declared again keeps its envelopes."""
 
+    async def purge(self, queue: str) -> None:
+        """Forget the envelopes of this queue that nobody has leased: its channel starts, and its
+        relay reads the store from the beginning.  Raises Unroutable."""
+
     async def publish(self, queue: str, envelopes: Sequence[Envelope]) -> None:
         """Return after every envelope is confirmed in the queue, in this order; else raise.
 

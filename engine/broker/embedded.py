@@ -63,6 +63,9 @@ class EmbeddedBroker:
             else:
                 known.spec = spec
 
+    async def purge(self, queue: str) -> None:
+        self._named(queue).forget()
+
     async def publish(self, queue: str, envelopes: Sequence[Envelope]) -> None:
         self._named(queue).publish(envelopes)
 
@@ -156,6 +159,10 @@ class _Queue:
         if self.delayed:
             return None, max(0.0, (self.delayed[0][0] - self._now()).total_seconds())
         return None, None
+
+    def forget(self) -> None:
+        self.ready.clear()
+        self.delayed.clear()
 
     def give_back(self, envelope: Envelope, after: timedelta | None) -> None:
         """To the head of the queue, or aside until ``after`` where order has no meaning."""

@@ -136,6 +136,16 @@ class OutboxRelay:
         lane.behind = lane.rewound = True
         self._wake.set()
 
+    async def begin(self) -> None:
+        """Before any worker starts: forget the windows of an earlier life.  What is in them is in
+        the store too, and would be sent a second time."""
+        await self._broker.declare(self.queues())
+        for lane in self.lanes:
+            await self._broker.purge(lane.queue)
+            lane.behind, lane.cursor, lane.arriving = True, 0, None
+            lane.inside.clear()
+            lane.fresh.clear()
+
     async def run(self) -> None:
         """Keep every lane's window filled until cancelled.  A store that cannot be read is asked
         again; nothing is lost meanwhile, since the store is the outbox."""

@@ -242,6 +242,27 @@ async def test_each_channel_says_how_long_and_the_default_holds_for_removed_ones
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("on_uncertain", ["retry", "hold"])
+async def test_what_waited_in_a_stopped_channel_is_sent_once(
+    tmp_path: Path, on_uncertain: str
+) -> None:
+    peer = Scripted()
+    peer.opening = NotConnected(INFO)
+    make: Any = lambda s, p: plain(s, p, on_uncertain=on_uncertain)  # noqa: E731
+    async with hospital(tmp_path, make, peer=peer) as h:
+        for n in range(3):
+            await h.push(f"k {n}")
+        for _ in range(2):
+            await h.engine.stop_channel("out")
+            await h.engine.start_channel("out")
+        await h.engine.stop_channel("out")
+        peer.opening = None
+        await h.engine.start_channel("out")
+        last = await h.push("k 3")
+        await h.until_state(last.message_id, State.SENT)
+        assert peer.seen == ["K 0", "K 1", "K 2", "K 3"]
+
+
 async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> None:
     async with hospital(tmp_path) as h:
         await h.engine.stop_channel("out")
