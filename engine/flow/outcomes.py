@@ -11,6 +11,7 @@ UncertainError         UNCERTAIN                          hold for a person, or 
                                                           possible duplicate (``on_uncertain``)
 MappingError           DEAD                               mend the mapping, replay
 FormatError            DEAD                               as MappingError
+UnknownMessage         DEAD                               its content is gone; nothing was sent
 cancelled              unchanged                          comes again; see `engine.flow.dispatch`
 =====================  =================================  =========================================
 """
@@ -31,6 +32,7 @@ from engine.contract import (
     RetryableError,
     State,
     UncertainError,
+    UnknownMessage,
 )
 from engine.flow import retry
 
@@ -85,7 +87,7 @@ def after(
     match error:
         case NotConnected():
             return Reopen()
-        case RejectedError() | MappingError() | FormatError():
+        case RejectedError() | MappingError() | FormatError() | UnknownMessage():
             return Bury()
         case RetryableError():
             if retry.exhausted(policy, attempt):

@@ -15,6 +15,7 @@ from engine.contract import (
     RetryableError,
     Stage,
     UncertainError,
+    UnknownMessage,
 )
 from engine.flow.outcomes import Again, Bury, Hold, Next, OnUncertain, Reopen, after
 
@@ -32,6 +33,7 @@ GIVEN_UP = 7  # 1 + 2 + 4 + 8 + 16 + 32 + 60 = 123
         (RejectedError(INFO), 1, "retry", Bury()),
         (MappingError(INFO), 1, "retry", Bury()),
         (FormatError(INFO), 1, "retry", Bury()),
+        (UnknownMessage(INFO), 1, "hold", Bury()),
         (RetryableError(INFO), 3, "hold", Again(4 * SECOND)),
         (RetryableError(INFO, after=9 * SECOND), 3, "hold", Again(9 * SECOND)),
         (RetryableError(INFO, after=9 * SECOND), GIVEN_UP, "hold", Bury()),
