@@ -361,6 +361,8 @@ class Engine:
                     failures += 1
                     self._log.exception("channel failed by a defect", channel=handle.channel.name)
                     handle.health.failed(defect(error, Stage.STARTING))
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    return  # told to stop, and the defect was on the way out
                 await asyncio.sleep(pause(failures))
         finally:
             handle.health.stopped()

@@ -65,7 +65,11 @@ class Router:
             error = error or verdict.error
             for target in verdict.targets:
                 lanes, key_of = self._keys[route.name, target.name]
-                key_hash = zlib.crc32(key_of(document, context, keys).encode()) if key_of else 0
+                try:
+                    key = key_of(document, context, keys) if key_of else None
+                except MappingError as failure:  # taken all the same, as one without a key
+                    key, error = "", error or failure.info
+                key_hash = 0 if key is None else zlib.crc32(key.encode())
                 deliveries.append(
                     NewDelivery(
                         route.name,

@@ -13,6 +13,7 @@ from engine.config.model import Ordering
 from engine.contract import (
     ErrorInfo,
     IllegalTransition,
+    MappingError,
     RejectedError,
     RetryableError,
     Stage,
@@ -21,7 +22,7 @@ from engine.contract import (
     UncertainError,
 )
 from engine.flow.cache import MessageCache
-from tests.unit.flow.hospital import Push, Scripted, hospital, plain
+from tests.unit.flow.hospital import Push, Says, Scripted, hospital, plain
 
 INFO = ErrorInfo("T-1", "test", Stage.SENDING)
 
@@ -168,3 +169,26 @@ async def test_an_unknown_outcome_is_known_to_who_sends_after_a_reload(
         await h.until(lambda: h.engine.status().channels[1].blocked)
         assert not after.seen
         assert not h.engine._outbound["out"]._lanes.cut
+
+
+async def test_a_defect_on_the_way_out_does_not_keep_a_channel_alive(tmp_path: Path) -> None:
+    class Stubborn(Scripted):
+        async def close(self, grace: Any) -> None:
+            raise ZeroDivisionError
+
+    async with hospital(tmp_path, peer=Stubborn()) as h:
+        await h.until(lambda: h.engine.status().ready)
+        async with asyncio.timeout(2):
+            await h.engine.stop_channel("out")
+        assert "out" not in h.engine._outbound
+
+
+async def test_a_key_that_cannot_be_evaluated_costs_no_message(tmp_path: Path) -> None:
+    def broken(_: str) -> str:
+        raise MappingError(INFO)
+
+    keyed = Ordering("keyed", key_expression=Says(broken), lanes=2)  # type: ignore[arg-type]
+    async with hospital(tmp_path, lambda s, p: plain(s, p, ordering=keyed)) as h:
+        receipt = await h.push("k x")
+        await h.until_state(receipt.message_id, State.SENT)
+        assert h.engine.status().channels[0].last_error == INFO
