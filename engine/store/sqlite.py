@@ -36,7 +36,12 @@ READER_CACHE_KIB: Final = 4 * 1024
 CHECKPOINT_PAGES: Final = 8000
 """Pages in the WAL (32 MB) after which a commit folds them into the database file."""
 
+RESTART_AT: Final = 3
+"""Readers that always overlap keep a commit from beginning the WAL anew; when it has grown to so
+many times `CHECKPOINT_PAGES`, the writer waits for them once (see `restart_wal`)."""
+
 _BUSY_SECONDS: Final = 10.0
+_RESTART_SECONDS: Final = 0.5
 
 # The planner's picture of a large store, written once: without it plans would depend on when
 # somebody ran ANALYZE.  Numbers: rows, then rows for each value of the leading columns.
@@ -85,6 +90,22 @@ def connect_writer(path: Path) -> Connection:
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     return connection
+
+
+def restart_wal(connection: Connection, path: Path) -> bool:
+    """Empty the WAL if it is too long: no new reader begins on it, and those that are at it are
+    waited for, `_RESTART_SECONDS` at most.  Called between transactions.  False when a reader was
+    slower."""
+    try:
+        size = path.with_name(f"{path.name}-wal").stat().st_size
+    except OSError:
+        return True
+    if size <= RESTART_AT * CHECKPOINT_PAGES * 4096:
+        return True
+    connection.execute(f"PRAGMA busy_timeout={int(_RESTART_SECONDS * 1000)}").fetchall()
+    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    connection.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}").fetchall()
+    return not busy
 
 
 def connect_reader(path: Path) -> Connection:

@@ -58,7 +58,11 @@ class SqlStore:
         self._progress: dict[tuple[ChannelName | None, bool], retention.Progress] = {}
 
     def _new_writer(self) -> Writer:
-        return Writer(lambda: sqlite.connect_writer(self.path), self._finished)
+        return Writer(
+            lambda: sqlite.connect_writer(self.path),
+            self._finished,
+            lambda connection: sqlite.restart_wal(connection, self.path),
+        )
 
     # --- life -------------------------------------------------------------------------------
 

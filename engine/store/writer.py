@@ -22,17 +22,26 @@ from engine.store.requests import Request
 
 MOST_REQUESTS: Final = 512
 MOST_BYTES: Final = 8 * 1024 * 1024
+BATCHES_UNTIL_TIDY: Final = 1000
+"""After a tidying that could not be done, so that a reader that stays costs no more than once."""
 
 Finished = Callable[[Sequence[Request]], None]
 
 
 class Writer:
     """``connect`` opens the connection; ``finished`` is called on the loop with each batch, and
-    answers its requests."""
+    answers its requests; ``tidy`` is called in the thread after each, and says whether it could."""
 
-    def __init__(self, connect: Callable[[], sqlite.Connection], finished: Finished) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite.Connection],
+        finished: Finished,
+        tidy: Callable[[sqlite.Connection], bool],
+    ) -> None:
         self._connect = connect
         self._finished = finished
+        self._tidy = tidy
+        self._untidy = 0  # batches until it is tried again
         self._waiting: SimpleQueue[Request | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,11 +108,23 @@ class Writer:
                 weight += request.weight
             self._commit(ledger, batch)
             self._on_loop(self._finished, batch)
+            self._tidied(ledger.connection)
             if last:
                 break
         ledger.connection.close()
         if self._stopped is not None:
             self._on_loop(self._stopped.set)
+
+    def _tidied(self, connection: sqlite.Connection) -> None:
+        if self._untidy or self._broken:
+            self._untidy = max(0, self._untidy - 1)
+            return
+        try:
+            done = self._tidy(connection)
+        except sqlite3.Error:
+            done = False  # a full or failing disk: the next commit says so to whom it concerns
+        if not done:
+            self._untidy = BATCHES_UNTIL_TIDY
 
     def _commit(self, ledger: Ledger, batch: Sequence[Request]) -> None:
         connection = ledger.connection
