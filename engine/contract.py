@@ -676,6 +676,9 @@ class MessageStore(Component, Protocol):
         """`record` for many at once, in one commit where possible.  One answer for each event, in
         order: None when it is durable.  Never raises for an event's sake."""
 
+    def disown(self) -> None:
+        """Outcomes of this run are missing: the next start must take this stop for unclean."""
+
     async def recover(self) -> Mapping[str, int]:
         """Called once after ``open``: marked deliveries become UNCERTAIN; after an unclean stop
         every unfinished delivery is flagged ``possible_duplicate``.  Returns counts."""

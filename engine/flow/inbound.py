@@ -13,7 +13,7 @@ from engine.config.model import Channel
 from engine.contract import Inbound, Receipt, Source
 from engine.flow.counts import InboundCounts
 from engine.flow.intake import Intake
-from engine.flow.supervision import CLOSE_GRACE, Health, keep_running
+from engine.flow.supervision import Health, closed, keep_running
 
 
 class InboundChannel:
@@ -42,7 +42,9 @@ class InboundChannel:
             await asyncio.shield(running)
         except asyncio.CancelledError:
             # Closing first: no new messages, and those whose commit is under way get their answer.
-            await self._source.close(CLOSE_GRACE)
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            try:
+                await closed(self._source, self._log)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
             raise

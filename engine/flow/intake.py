@@ -36,6 +36,7 @@ from engine.flow.cache import MessageCache
 from engine.flow.counts import InboundCounts
 from engine.flow.ids import MessageIds
 from engine.flow.routing import Router
+from engine.flow.supervision import defect
 
 DELIVERED_WITHIN = timedelta(seconds=30)
 """How long a sender of an ``acknowledge: delivered`` channel waits for all targets."""
@@ -93,6 +94,9 @@ class Intake:
             new = self._judged(message, document, inbound)
         except FormatError as error:
             return await self._reject(message, inbound, error.info)
+        except Exception as error:  # supervised boundary: it must not end its sender's connection
+            self._log.exception("reading failed by a defect", error_type=type(error).__name__)
+            return await self._reject(message, inbound, defect(error, Stage.RECEIVING))
         if self._channel.acknowledge == "delivered" and new.deliveries:
             return await self._until_delivered(new, document)
         if new.deliveries:

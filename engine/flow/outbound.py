@@ -33,6 +33,9 @@ from engine.flow.outbox import Lane, OutboxRelay
 from engine.flow.recorder import Recorder, durable
 from engine.flow.supervision import Connection, Health
 
+OUTCOMES_GRACE = timedelta(seconds=10)
+"""How long a stop waits for a store that cannot write."""
+
 Finished = Callable[[Event], None]
 """Told of every delivery that came to an end or to a halt (SENT, DEAD, UNCERTAIN)."""
 
@@ -103,10 +106,16 @@ class OutboundChannel:
                         for _ in range(workers):
                             tasks.create_task(Worker(lanes, lane).run())
             finally:
-                await self._recorder.drained()
-                recording.cancel()
-                while lanes.cut:
-                    await durable(partial(lanes.store.record, lanes.cut.pop()), lanes.log)
+                try:
+                    async with asyncio.timeout(OUTCOMES_GRACE.total_seconds()):
+                        await self._recorder.drained()
+                        while lanes.cut:
+                            await durable(partial(lanes.store.record, lanes.cut.pop()), lanes.log)
+                except TimeoutError:
+                    lanes.log.error("outcomes not recorded: they go again after the next start")
+                    lanes.store.disown()
+                finally:
+                    recording.cancel()
 
     @property
     def blocked(self) -> bool:

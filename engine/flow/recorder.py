@@ -10,9 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from engine.contract import Event, IllegalTransition, Lease, LeaseLost, MessageStore, StoreError
+from engine.contract import (
+    Event,
+    IllegalTransition,
+    Lease,
+    LeaseLost,
+    MessageStore,
+    StoreError,
+    StoreUnavailable,
+)
 from engine.flow.outbox import Lane
 
 STORE_RETRY_SECONDS = 0.5
@@ -67,25 +76,41 @@ class Recorder:
                     with suppress(LeaseLost):  # its worker was stopped; the store knows the end
                         await lease.ack()
                     self._settled(event, lane)
-                else:
+                elif not is_refused(error):
                     again.append((event, lease, lane))
+                elif event.sent is not None or event.reply is not None:
+                    # The outcome matters more than what was exchanged.
+                    self._log.error("content refused by the store", code=error.info.code)
+                    again.append((replace(event, sent=None, reply=None), lease, lane))
+                else:
+                    # Still unfinished there: it goes again, marked, after the next start.
+                    self._log.critical("outcome not storable", code=error.info.code)
             batch = again
             if batch:
                 await asyncio.sleep(STORE_RETRY_SECONDS)
 
 
+def is_refused(error: StoreError) -> bool:
+    """Whether asking again would only bring the same answer."""
+    return not isinstance(error, StoreUnavailable) or error.info.code in _REFUSALS
+
+
+_REFUSALS = frozenset({"STORE-CONSTRAINT", "STORE-REFUSED"})
+
+
 async def durable(record: Callable[[], Awaitable[None]], log: Any) -> bool:
     """Record one step now, asking again while the store cannot write.
 
-    False when the store refuses the step because a person moved the delivery meanwhile.
+    False when the store refuses the step: a person moved the delivery meanwhile, or it cannot be
+    stored at all.
     """
     while True:
         try:
             await record()
-        except IllegalTransition as error:
-            log.error("outcome refused by the store", code=error.info.code)
-            return False
         except StoreError as error:
+            if is_refused(error):
+                log.error("outcome refused by the store", code=error.info.code)
+                return False
             log.error("outcome not recorded yet", code=error.info.code)
             await asyncio.sleep(STORE_RETRY_SECONDS)
         else:

@@ -93,12 +93,12 @@ class Connection:
                     await self._lost.wait()
                     self._lost.clear()
                     await self._idle.wait()
-                    await self._component.close(CLOSE_GRACE)
+                    await closed(self._component, self._log)
                 await asyncio.sleep(pause(self._failures))
         finally:
             self._open.clear()
             self._health.stopped()
-            await self._component.close(CLOSE_GRACE)
+            await closed(self._component, self._log)
 
     @property
     def is_open(self) -> bool:
@@ -176,6 +176,17 @@ class Connection:
             self._log.warning("channel not connected", code=info.code, summary=info.summary)
 
 
+async def closed(component: Component, log: Any) -> None:
+    """Close it.  A plug-in that fails or dawdles at it is logged, and holds nobody up."""
+    try:
+        async with asyncio.timeout(2 * CLOSE_GRACE.total_seconds()):
+            await component.close(CLOSE_GRACE)
+    except TimeoutError:
+        log.error("closing took too long")
+    except Exception as error:  # supervised boundary: a plug-in's defect stays in its channel
+        log.exception("closing failed by a defect", error_type=type(error).__name__)
+
+
 async def keep_running(
     component: Component,
     run: Callable[[], Awaitable[None]],
@@ -204,7 +215,7 @@ async def keep_running(
             log.exception("source failed by a defect", error_type=type(error).__name__)
             info = defect(error, Stage.RECEIVING)
         finally:
-            await component.close(CLOSE_GRACE)
+            await closed(component, log)
             health.stopped()
         failures += 1
         health.failed(info)

@@ -53,6 +53,7 @@ class SqlStore:
         self._writer = self._new_writer()
         self._subscribers: list[Committed] = []
         self._clean = True
+        self._disowned = False
         self._is_open = False
         self._shelf = 0
         self._progress: dict[tuple[ChannelName | None, bool], retention.Progress] = {}
@@ -102,14 +103,17 @@ class SqlStore:
         if not self._is_open:
             return
         self._is_open = False
-        stopping = self._put(Job, recovery.stop_run)
+        stopping = None if self._disowned else self._put(Job, recovery.stop_run)
         # readers first: the last connection to close folds the WAL into the database
         await asyncio.to_thread(self._readers.close)
         stopped = await self._writer.stop(grace)
-        if stopping.done():
+        if stopping is not None and stopping.done():
             stopping.exception()  # a full disk: the next start finds an unclean stop, as it is
         if stopped:
             self._lock.release()
+
+    def disown(self) -> None:
+        self._disowned = True
 
     def subscribe(self, committed: Committed) -> None:
         self._subscribers.append(committed)

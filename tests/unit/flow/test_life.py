@@ -23,7 +23,7 @@ from engine.contract import (
     StoreUnavailable,
     UnknownMessage,
 )
-from engine.flow import housekeeping, outbox, supervision
+from engine.flow import housekeeping, outbound, outbox, supervision
 from engine.flow.alerts import Alert
 from engine.flow.orphans import Orphans
 from engine.flow.status import ChannelState
@@ -31,6 +31,7 @@ from tests.unit.flow.hospital import (
     FAST,
     Push,
     Scripted,
+    WordsFormat,
     channel,
     configuration,
     hospital,
@@ -336,3 +337,54 @@ async def test_a_store_that_cannot_write_is_said_and_survived(
             await h.until(lambda: h.peer.texts == ["K 0", "K 2"])
         await h.until_state(receipt.message_id, State.SENT)
         assert h.peer.texts == ["K 0", "K 2"]
+
+
+async def test_a_stop_does_not_wait_for_ever_for_a_store_that_cannot_write(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(outbound, "OUTCOMES_GRACE", timedelta(milliseconds=50))
+    full = StoreUnavailable(ErrorInfo("STORE-FULL", "no space", Stage.STORING))
+
+    async def all_fail(events: Any) -> Any:
+        return [full for _ in events]
+
+    async with hospital(tmp_path, lambda s, p: plain(s, p, on_uncertain="retry")) as h:
+        monkeypatch.setattr(h.engine.store, "record_all", all_fail)
+        receipt = await h.push("k x")
+        await h.until(lambda: h.peer.texts == ["K X"])
+    async with hospital(tmp_path, lambda s, p: plain(s, p, on_uncertain="retry")) as h:
+        await h.until_state(receipt.message_id, State.SENT)
+        assert [sent.possible_duplicate for sent in h.peer.delivered] == [True]
+
+
+async def test_an_outcome_whose_content_cannot_be_stored_is_recorded_without_it(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    async with hospital(tmp_path) as h:
+        store, refusal = h.engine.store, ErrorInfo("STORE-REFUSED", "no", Stage.STORING)
+        record_all = store.record_all
+
+        async def refuses_content(events: Any) -> Any:
+            if any(event.sent is not None for event in events):
+                return [StoreUnavailable(refusal) for _ in events]
+            return await record_all(events)
+
+        monkeypatch.setattr(store, "record_all", refuses_content)
+        receipt = await h.push("k x")
+        await h.until_state(receipt.message_id, State.SENT)
+
+
+async def test_a_defect_in_a_format_is_answered_and_kept(tmp_path: Path, monkeypatch: Any) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("k secret")
+
+    async with hospital(tmp_path) as h:
+        with monkeypatch.context() as patched:
+            patched.setattr(WordsFormat, "key", fails)
+            receipt = await h.push("k secret")
+        assert receipt.outcome is Outcome.REJECTED
+        assert receipt.error is not None
+        assert receipt.error.code == "FLOW-DEFECT"
+        assert "secret" not in receipt.error.summary
+        assert (await h.summary(receipt.message_id)).state is State.REJECTED
+        assert (await h.push("k fine")).outcome is Outcome.ACCEPTED
