@@ -39,11 +39,6 @@ from engine.contract import (
     UncertainError,
 )
 
-BUSY_SECONDS: Final = 0.005
-"""A connection that was used so recently is used again without asking the system about it, which
-costs the interpreter lock: the event loop would have been told of an end that came with the last
-answer."""
-
 # A peer on TLS 1.3 judges the client certificate after the client may already write; these
 # alerts come before the peer has read anything as a request.
 _HANDSHAKE_ALERT: Final = re.compile(
@@ -229,11 +224,7 @@ class HttpClient:
         while idle:
             connection = idle.pop()
             age = now - connection.idle_since
-            if (
-                age < self._keep_alive
-                and connection.usable
-                and (age < BUSY_SECONDS or connection.is_quiet())
-            ):
+            if age < self._keep_alive and connection.usable and connection.is_quiet():
                 return connection
             connection.close()
         return await self._connect()
