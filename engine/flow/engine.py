@@ -7,10 +7,10 @@ tried again with back-off, and harms no other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -51,7 +51,6 @@ from engine.flow.survey import survey
 DRAIN_GRACE = timedelta(seconds=15)
 
 _AnyChannel = InboundChannel | OutboundChannel
-_C = TypeVar("_C", bound=_AnyChannel)
 
 
 @dataclass(slots=True)
@@ -271,7 +270,7 @@ class Engine:
 
     # --- channels -----------------------------------------------------------------------------
 
-    async def _begin(self, channels: Sequence[Channel] | Any) -> None:
+    async def _begin(self, channels: Iterable[Channel]) -> None:
         """Start these, destinations first, so that what comes in can go out."""
         for channel in sorted(channels, key=lambda channel: channel.direction == "inbound"):
             if channel.name in self._stopped or self._tasks is None:
@@ -284,11 +283,9 @@ class Engine:
         """Stop these: sources first, then destinations once their sends under way have ended."""
         running = [self._running.pop(name) for name in names if name in self._running]
         await _cancelled([each.task for each in running if _is_inbound(each.channel)])
-        outbound = [each for each in running if isinstance(each.channel, OutboundChannel)]
-        await asyncio.gather(
-            *(self._quiesced(each.channel) for each in outbound)  # type: ignore[arg-type]
-        )
-        await _cancelled([each.task for each in outbound])
+        outbound = [each.channel for each in running if isinstance(each.channel, OutboundChannel)]
+        await asyncio.gather(*map(self._quiesced, outbound))
+        await _cancelled([each.task for each in running])
 
     async def _quiesced(self, outbound: OutboundChannel) -> None:
         """Sends under way end by themselves, unless somebody wants to be fast."""
