@@ -131,7 +131,7 @@ def _spare_the_collector() -> None:
     a message leaves is mostly freed without the collector."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(1_000, 20, 100)
 
 
 def _url(bound: Listen) -> str:

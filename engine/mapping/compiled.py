@@ -47,6 +47,7 @@ class CompiledMapping:
         for cell, code in self.lets:
             run[cell] = code(run)
         tree = self.out(run)
+        run.clear()  # what a run computed lazily refers to the run: no work for the collector
         if tree is None:
             raise failed("R103", self.location, "the mapping gives nothing for this message")
         return tree
