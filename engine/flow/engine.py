@@ -282,7 +282,8 @@ class Engine:
     async def _end(self, names: Sequence[str]) -> None:
         """Stop these: sources first, then destinations once their sends under way have ended."""
         running = [self._running.pop(name) for name in names if name in self._running]
-        await _cancelled([each.task for each in running if _is_inbound(each.channel)])
+        inbound = [each.task for each in running if isinstance(each.channel, InboundChannel)]
+        await _cancelled(inbound)
         outbound = [each.channel for each in running if isinstance(each.channel, OutboundChannel)]
         await asyncio.gather(*map(self._quiesced, outbound))
         await _cancelled([each.task for each in running])
@@ -394,10 +395,6 @@ class Engine:
         for channel, alert in sorted(self._alerts - alerts):
             self._log.warning("alert over", channel=channel, alert=alert.value)
         self._alerts = alerts
-
-
-def _is_inbound(channel: _AnyChannel) -> bool:
-    return isinstance(channel, InboundChannel)
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

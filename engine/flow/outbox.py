@@ -10,7 +10,7 @@ million.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.contract import (
@@ -69,7 +69,6 @@ class OutboxRelay:
         lanes: int,
         ordered: bool,
         holds: bool = True,
-        on_read: Callable[[OutboxEntry], None] = lambda _: None,
     ) -> None:
         window = max(LANE_MINIMUM, WINDOW // lanes)
         self.lanes = tuple(
@@ -81,7 +80,6 @@ class OutboxRelay:
         self._broker = broker
         self._ordered = ordered
         self._holds = holds  # an unknown outcome waits for a person
-        self._on_read = on_read
         self._wake = asyncio.Event()
         self._astray = False  # some deliveries in the store have a lane of another number of lanes
 
@@ -196,7 +194,6 @@ class OutboxRelay:
                 continue
             if entry.key_hash % len(self.lanes) != lane.number:
                 continue  # astray: it is about to be led back to its own lane
-            self._on_read(entry)
             if entry.state is State.UNCERTAIN and self._holds and not self._ordered:
                 continue  # nothing waits behind it, so it needs no worker until a person decides
             # What was in the window before may have been finished while the store was read.

@@ -12,7 +12,7 @@ UncertainError         UNCERTAIN                          hold for a person, or 
 MappingError           DEAD                               mend the mapping, replay
 FormatError            DEAD                               as MappingError
 UnknownMessage         DEAD                               its content is gone; nothing was sent
-cancelled              unchanged                          comes again; see `engine.flow.dispatch`
+cancelled in mid-send  UNCERTAIN, recorded by the stop    as UncertainError, at the next start
 =====================  =================================  =========================================
 """
 
@@ -30,7 +30,6 @@ from engine.contract import (
     NotConnected,
     RejectedError,
     RetryableError,
-    State,
     UncertainError,
     UnknownMessage,
 )
@@ -63,13 +62,6 @@ class Hold:
 
 
 Next = Reopen | Bury | Again | Hold
-
-STATE_OF: dict[type[Next], State | None] = {
-    Reopen: None,
-    Bury: State.DEAD,
-    Again: State.RETRYING,
-    Hold: State.UNCERTAIN,
-}
 
 
 def after(

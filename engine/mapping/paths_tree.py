@@ -5,7 +5,6 @@ FHIR's choice elements are found by their stem: ``.value`` finds ``valueQuantity
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from engine.formats.null import NULL
@@ -133,6 +132,3 @@ def _inside(value: Any, drops_null: bool) -> Any:
     if value is None or value is NULL:
         return None if drops_null else NULL
     return copied(value, drops_null)
-
-
-Slow = Callable[[Run, Any], Any]
