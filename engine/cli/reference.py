@@ -36,7 +36,9 @@ _GROUPS: Final = {
     "dates": "Dates and times",
     "identifiers": "Identifiers",
     "names": "Names of people",
+    "phones": "Telephone numbers",
     "references": "FHIR references",
+    "extensions": "FHIR extensions",
 }
 _UNITS: Final[Mapping[str, str]] = {
     TypeAdapter[Any](unit).json_schema()["pattern"]: name

@@ -8,10 +8,12 @@ from types import MappingProxyType, ModuleType
 from typing import Final
 
 import engine.mapping.functions.dates as dates
+import engine.mapping.functions.extensions as extensions
 import engine.mapping.functions.identifiers as identifiers
 import engine.mapping.functions.lists as lists
 import engine.mapping.functions.names as names
 import engine.mapping.functions.numbers as numbers
+import engine.mapping.functions.phones as phones
 import engine.mapping.functions.references as references
 import engine.mapping.functions.text as text
 from engine.mapping.functions.signature import NAME_OF_GROUP, Function
@@ -32,7 +34,7 @@ def collect(*modules: ModuleType) -> dict[str, Function]:
 
 
 BUILT_IN: Final[Mapping[str, Function]] = MappingProxyType(
-    collect(text, lists, numbers, dates, identifiers, names, references)
+    collect(text, lists, numbers, dates, identifiers, names, phones, references, extensions)
 )
 
 

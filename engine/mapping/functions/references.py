@@ -12,11 +12,20 @@ from engine.mapping.functions.signature import Context, function
         ("resolve('Patient/1')", None),
         ("resolve(first([]))", None),
         ("exists(resolve('urn:uuid:1'))", False),
+        ("resolve(['Patient/1', 'Patient/2'])", None),
     ]
 )
 def resolve(context: Context, reference: Any) -> Any:
     """The resource that a reference means: in the input Bundle by full URL or ``Type/id``, or
-    contained (``#id``) in the input resource.  Nothing when it is not there."""
+    contained (``#id``) in the input resource.  Nothing when it is not there; of a list of
+    references, the resources that are."""
+    if isinstance(reference, list):
+        found = [_resolved(context, item) for item in reference]
+        return [resource for resource in found if resource is not None] or None
+    return _resolved(context, reference)
+
+
+def _resolved(context: Context, reference: Any) -> Any:
     target = reference.get("reference") if isinstance(reference, dict) else reference
     if not isinstance(target, str):
         return None
