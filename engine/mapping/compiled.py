@@ -10,7 +10,7 @@ from engine.contract import Document, MapContext, Payload
 from engine.formats import FORMATS
 from engine.mapping.failures import failed
 from engine.mapping.program import Program, WrongFormat, converted
-from engine.mapping.runstate import Code
+from engine.mapping.runstate import Code, Run
 from engine.mapping.tracing import Rule
 from engine.mapping.values import NotText, leaf, text_of, truth
 
@@ -32,6 +32,8 @@ class CompiledMapping:
     program: Program
     lets: tuple[tuple[int, Code], ...]
     out: Code
+    completing: Callable[[Run, Any], Any] | None
+    """Adds to the output what it leaves open: entries that are referred to, requests, ids."""
     traced: Callable[[], CompiledMapping | None] = field(repr=False, compare=False)
     """Compiles the instrumented form, for explaining and coverage."""
 
@@ -47,6 +49,8 @@ class CompiledMapping:
         for cell, code in self.lets:
             run[cell] = code(run)
         tree = self.out(run)
+        if self.completing is not None and tree is not None:
+            tree = self.completing(run, tree)
         run.clear()  # what a run computed lazily refers to the run: no work for the collector
         if tree is None:
             raise failed("R103", self.location, "the mapping gives nothing for this message")

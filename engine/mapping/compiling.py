@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from engine.mapping.ast import Segment
+from engine.mapping.bundles import completion
 from engine.mapping.closures import Compiled
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.expressions import ExpressionCompiler
@@ -22,7 +23,7 @@ from engine.mapping.functions.signature import Function
 from engine.mapping.grammar import parse_expression
 from engine.mapping.library import EmptyLibrary, Library
 from engine.mapping.mapfile import MapDefinition, MapFile, read_map_file
-from engine.mapping.outputs import OutputCompiler
+from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
 from engine.mapping.runstate import Code
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
@@ -112,7 +113,11 @@ class _Compilation:
         assert self.file.source is not None  # noqa: S101
         assert self.file.target is not None  # noqa: S101
         self.unit = Unit(
-            self.file.source, self.diagnostics, self.library.functions, trace=self.trace
+            self.file.source,
+            self.diagnostics,
+            self.library.functions,
+            trace=self.trace,
+            target=self.file.target,
         )
         self.outputs = OutputCompiler(self.unit, self.file.target)
         self.unit.map_named = self.map_named
@@ -147,6 +152,7 @@ class _Compilation:
             program=program,
             lets=tuple((cell, self.outputs.whole(code)) for cell, code in lets),
             out=self.outputs.whole(out.code),
+            completing=completion(unit, file.out.position),
             traced=lambda: compile_mapping(
                 file.root, diagnostics=Diagnostics(), library=library, name=file.name, trace=True
             ),
@@ -223,13 +229,17 @@ class _Compilation:
         made = self.done[name] = MapCode(name, names, tuple(cells))
         self.open.append(name)
         format, unit.format = unit.format, definition.format or unit.format
+        inner = Scope(scope)
+        lets = [] if definition.let is None else self.outputs.lets(definition.let, inner)
         body = self.outputs.compile(
-            definition.out, scope, name, inside=self.outputs.target == "hl7v2"
-        )
-        made.body = self.outputs.whole(body.code)
+            definition.out, inner, name, inside=self.outputs.target == "hl7v2"
+        ).code
+        made.keys = tuple(self.outputs.expression(key, inner).code for key in definition.identity)
+        made.body = self.outputs.whole(with_lets(tuple(lets), body) if lets else body)
         unit.format = format
         self.open.pop()
         self.outputs.warn_unused(scope)
+        self.outputs.warn_unused(inner)
         return made
 
     def warn_unused(self, used: set[str], scope: Scope) -> None:

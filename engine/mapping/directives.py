@@ -1,23 +1,29 @@
-"""Directives that give content: ``$case``, ``$use``, ``$first``, ``$raise``."""
+"""Directives that give content: `$case`, `$use`, `$refer`, `$merge`, `$first`, `$raise`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.formats.null import NULL
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.failures import failed
 from engine.mapping.grammar import is_expression
+from engine.mapping.merging import merging
+from engine.mapping.referring import check_target, referring
 from engine.mapping.runstate import STEPS, Code, Run, too_many_steps
-from engine.mapping.scope import Scope
+from engine.mapping.scope import MapCode, Scope
 from engine.mapping.tables import literal_text
-from engine.mapping.tracing import joined
+from engine.mapping.tracing import Rule, joined
 from engine.mapping.values import text_of
 from engine.syntax import Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from engine.mapping.outputs import OutputCompiler
+
+SPREADS: Final = ("$case", "$use", "$refer", "$first", "$merge", "$raise")
+"""Those whose content is merged with the keys beside them."""
 
 
 def compile_case(
@@ -66,9 +72,17 @@ def compile_case(
     return Compiled(case)
 
 
-def compile_use(outputs: OutputCompiler, value: Node, given: Node | None, scope: Scope) -> Compiled:
+def compile_use(
+    outputs: OutputCompiler,
+    key: Scalar,
+    value: Node,
+    given: Node | None,
+    scope: Scope,
+    body_of: Callable[[MapCode], Code] = MapCode.code,
+) -> Compiled:
+    """``body_of`` makes the closure that is called when the arguments are in their cells."""
     if not isinstance(value, Scalar):
-        outputs.unit.diagnostics.at("M304", value, "'$use' names a map")
+        outputs.unit.diagnostics.at("M304", value, f"'{key.text}' names a map")
         return constant(None)
     found = outputs.unit.map_named(value.text)
     if found is None:
@@ -105,7 +119,7 @@ def compile_use(outputs: OutputCompiler, value: Node, given: Node | None, scope:
             f"map '{found.name}' wants '{missing[0]}'",
             help=f"$with: {{{', '.join(f'{name}: = …' for name in found.arguments)}}}",
         )
-    body, where = found.code(), str(value.position)
+    body, where = body_of(found), str(value.position)
     given_to = tuple(arguments)
     if len(given_to) == 1:
         return Compiled(_use_one(*given_to[0], body, where))
@@ -146,6 +160,46 @@ def compile_first(
         return None
 
     return Compiled(first)
+
+
+def compile_refer(
+    outputs: OutputCompiler, key: Scalar, node: Mapping, scope: Scope, path: str
+) -> Compiled:
+    value = node.get(key.text)
+    assert value is not None  # noqa: S101
+    if "$use" in node:
+        outputs.unit.diagnostics.at("M501", key, "'$refer' and '$use' share one '$with'")
+    check_target(outputs.unit, key.position, key.length)
+    rule = Rule(path, key.position)
+    outputs.rules.append(rule)
+    where = str(value.position)
+
+    def body_of(found: MapCode) -> Code:
+        return referring(found, where, rule, trace=outputs.unit.trace)
+
+    return compile_use(outputs, key, value, node.get("$with"), scope, body_of)
+
+
+def compile_merge(
+    outputs: OutputCompiler, key: Scalar, node: Mapping, scope: Scope, path: str, inside: bool
+) -> Compiled:
+    """What is written beside ``$merge`` is its first part."""
+    value = node.get(key.text)
+    if not isinstance(value, Sequence) or not value.items:
+        outputs.unit.diagnostics.at("M501", value or key, "'$merge' is a list of objects")
+        return constant(None)
+    parts: list[tuple[Code, str]] = []
+    beside = tuple(entry for entry in node.entries if entry[0] is not key)
+    if any(not name.text.startswith("$") or name.text in SPREADS for name, _ in beside):
+        first = outputs.content(Mapping(beside, node.position), scope, path, inside)
+        parts.append((first.code, str(node.position)))
+    for number, item in enumerate(value.items, start=1):
+        found = outputs.compile(item, scope, f"{path}[{number}]", inside=inside)
+        if found.constant and found.value is not None:
+            outputs.unit.diagnostics.at("M501", item, "a part of '$merge' is an object")
+        elif not found.constant:
+            parts.append((found.code, str(item.position)))
+    return Compiled(merging(tuple(parts)))
 
 
 def compile_raising(outputs: OutputCompiler, value: Node) -> Compiled:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from engine.mapping.form import Form
-from engine.mapping.forms_maps import compile_each
+from engine.mapping.forms_maps import compile_each, compile_refer
 from engine.mapping.forms_tables import compile_coding, compile_reverse, compile_table
 from engine.mapping.forms_values import (
     compile_concat,
@@ -61,6 +61,16 @@ _ALL: Final = (
         2,
         20,
         compile_each,
+    ),
+    Form(
+        "refer",
+        "refer(values, 'Map', more…)",
+        "A FHIR Reference to the resource that the map gives for a value, or one for each of a "
+        "list. The resource becomes an entry of the output's Bundle, once however often it is "
+        "referred to; the map's `key:` says what makes it the same one.",
+        2,
+        20,
+        compile_refer,
     ),
     Form(
         "group",

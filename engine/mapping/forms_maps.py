@@ -1,14 +1,17 @@
-"""Maps in expressions: each(), and the same for explaining."""
+"""Maps in expressions: each() and refer(), and the same for explaining."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.form import literal_of
+from engine.mapping.referring import check_target, referring
 from engine.mapping.runstate import SOURCES, STEPS, Code, Run, too_many_steps
-from engine.mapping.tracing import Traced
+from engine.mapping.scope import MapCode
+from engine.mapping.tracing import Traced, untraced
 from engine.syntax.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -16,6 +19,20 @@ if TYPE_CHECKING:
 
 
 def compile_each(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    return _compile(compiler, call, MapCode.code)
+
+
+def compile_refer(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    if not check_target(compiler.unit, compiler.place(call), call.end - call.start):
+        return NOTHING_AT_ALL
+    where, trace = str(compiler.place(call)), compiler.unit.trace
+    return _compile(compiler, call, lambda found: referring(found, where, None, trace=trace))
+
+
+def _compile(
+    compiler: ExpressionCompiler, call: Call, body_of: Callable[[MapCode], Code]
+) -> Compiled:
+    """``body_of`` makes the closure that is called when the arguments are in their cells."""
     subject = compiler.node(call.arguments[0])
     name = literal_of(compiler, call.arguments[1])
     if name is None:
@@ -33,9 +50,9 @@ def compile_each(compiler: ExpressionCompiler, call: Call) -> Compiled:
             "M305",
             call,
             f"map '{name}' takes {len(found.arguments)} arguments ({wanted}), not {1 + len(extra)}",
-            "each() gives it the value first, then what follows the map's name",
+            f"{call.name}() gives it the value first, then what follows the map's name",
         )
-    code, body = subject.code, found.code()
+    code, body = subject.code, body_of(found)
     cell, others = found.cells[0], tuple(zip(found.cells[1:], extra, strict=True))
     where = str(compiler.place(call))
     if compiler.unit.trace:
@@ -58,7 +75,9 @@ def compile_each(compiler: ExpressionCompiler, call: Call) -> Compiled:
         for item in items:
             run[cell] = item
             result = body(run)
-            if result is not None:
+            if result.__class__ is list:
+                results += result
+            elif result is not None:
                 results.append(result)
         return results or None
 
@@ -119,7 +138,12 @@ def _traced_each(
                         kept.sources += result.sources
                         kept.rules += [result.rule, *result.through]
                     result = result.value
-                results.append(result)
+                elif call.name == "refer" and kept is not None:
+                    kept.sources.append((run[origins[cell]], untraced(item)))
+                if several and result.__class__ is list:
+                    results += result
+                else:
+                    results.append(result)
         if not several:
             return results[0] if results else None
         return results or None

@@ -20,6 +20,7 @@ _KEYS: Final = (
 )  # fmt: skip
 _FROM: Final = ("format", "message", "messages", "version", "versions", "resource", "type")
 _TO: Final = ("format", "message", "version", "resource", "type")
+_MAP: Final = ("args", "let", "key", "out", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class MapDefinition:
     out: Node
     key: Scalar
     format: str | None  # the format its paths are written for; None: that of who imports it
+    let: Mapping | None = None
+    identity: tuple[Scalar, ...] = ()
+    """``key:``, what tells its resource from others when something refers to it."""
 
 
 @dataclass(slots=True)
@@ -184,7 +188,10 @@ def _map(
         diagnostics.at("M001", key, f"map '{key.text}' has no out", help="{args: [x], out: {…}}")
         return None
     for entry, _ in node.entries:
-        if entry.text not in ("args", "out", "description"):
-            diagnostics.at("M002", entry, f"unknown key '{entry.text}' in a map")
+        if entry.text not in _MAP:
+            help = did_you_mean(entry.text, _MAP)
+            diagnostics.at("M002", entry, f"unknown key '{entry.text}' in a map", help=help)
     arguments = _names(node.get("args"), "args", diagnostics)
-    return MapDefinition(key.text, arguments, out, key, source)
+    identity = _names(node.get("key"), "key", diagnostics)
+    let = _section(node, "let", diagnostics)
+    return MapDefinition(key.text, arguments, out, key, source, let, identity)

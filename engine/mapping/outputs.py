@@ -13,7 +13,15 @@ from typing import Any, Final
 from engine.formats.null import NULL
 from engine.mapping.ast import Call, Every, Expr, Name, Number, Path, Segment, Variable
 from engine.mapping.closures import Compiled, constant
-from engine.mapping.directives import compile_case, compile_first, compile_raising, compile_use
+from engine.mapping.directives import (
+    SPREADS,
+    compile_case,
+    compile_first,
+    compile_merge,
+    compile_raising,
+    compile_refer,
+    compile_use,
+)
 from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.fusing import fuse_later
 from engine.mapping.grammar import is_expression, parse_expression
@@ -31,10 +39,10 @@ from engine.syntax import Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
 _DIRECTIVES: Final = (
-    "$for", "$if", "$let", "$case", "$of", "$else", "$use", "$with", "$first", "$raise", "$id",
+    "$for", "$if", "$let", "$case", "$of", "$else", "$use", "$refer", "$with", "$first", "$merge",
+    "$raise", "$id",
 )  # fmt: skip
-_SPREADS: Final = ("$case", "$use", "$first", "$raise")
-_NEEDS: Final = {"$of": "$case", "$else": "$case", "$with": "$use"}
+_NEEDS: Final = {"$of": ("$case",), "$else": ("$case",), "$with": ("$use", "$refer")}
 _FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 
@@ -192,8 +200,9 @@ class OutputCompiler:
                     help=did_you_mean(name, _DIRECTIVES)
                     or "a key that begins with '$' is a directive",
                 )
-            elif name in _NEEDS and _NEEDS[name] not in keys:
-                self.unit.diagnostics.at("M502", key, f"'{name}' stands without '{_NEEDS[name]}'")
+            elif name in _NEEDS and keys.isdisjoint(_NEEDS[name]):
+                needed = "' or '".join(_NEEDS[name])
+                self.unit.diagnostics.at("M502", key, f"'{name}' stands without '{needed}'")
             elif name == "$case" and "$of" not in keys:
                 self.unit.diagnostics.at("M502", key, "'$case' stands without '$of'")
 
@@ -338,14 +347,17 @@ class OutputCompiler:
 
     def content(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
         keys = [key for key, _ in node.entries if not key.text.startswith("$")]
-        spreads = [key for key, _ in node.entries if key.text in _SPREADS]
+        spreads = [key for key, _ in node.entries if key.text in SPREADS]
+        merge = node.key("$merge")
+        if merge is not None:
+            return compile_merge(self, merge, node, scope, path, inside)
         if not keys and len(spreads) == 1:
             return self.spread(spreads[0], node, scope, path, inside)
         constants: dict[Any, Any] = {}
         computed: list[tuple[Any, Code]] = []
         merged: list[tuple[Code, str]] = []
         for key, value in node.entries:
-            if key.text in _SPREADS:
+            if key.text in SPREADS:
                 found = self.spread(key, node, scope, path, inside)
                 merged.append((found.code, str(key.position)))
                 continue
@@ -387,11 +399,25 @@ class OutputCompiler:
             case "$case":
                 return compile_case(self, key, node, scope, path, inside)
             case "$use":
-                return compile_use(self, value, node.get("$with"), scope)
+                return compile_use(self, key, value, node.get("$with"), scope)
+            case "$refer":
+                return compile_refer(self, key, node, scope, joined(path, "reference"))
             case "$first":
                 return compile_first(self, value, scope, path, inside)
             case _:
                 return compile_raising(self, value)
+
+
+def with_lets(assigned: tuple[tuple[int, Code], ...], inner: Code) -> Code:
+    """A map's ``let:`` before its output."""
+
+    def with_lets(run: Run) -> Any:
+        for cell, value in assigned:
+            found = value(run)
+            run[cell] = found
+        return inner(run)
+
+    return with_lets
 
 
 _TYPED: Final[Dictionary[str, bool]] = {"true": True, "false": False}
@@ -411,7 +437,7 @@ def _copying(code: Code, drops_null: bool) -> Compiled:
 def _gives_object(node: Node) -> bool:
     """Whether this can only be an object or nothing: no loop, and no directive for its content."""
     return isinstance(node, Mapping) and not any(
-        key.text == "$for" or key.text in _SPREADS for key, _ in node.entries
+        key.text == "$for" or key.text in SPREADS for key, _ in node.entries
     )
 
 

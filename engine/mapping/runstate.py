@@ -28,7 +28,8 @@ MEMO: Final = 7  # what functions keep for the rest of the run, by function and 
 STEPS: Final = 8  # iterations and map calls that are left
 SOURCES: Final = 9  # explaining only: what the leaf being computed has read
 UNMAPPED: Final = 10  # the code that a table does not know
-FIRST_FREE: Final = 11
+ENTRIES: Final = 11  # the resources that something refers to; None: no reference yet
+FIRST_FREE: Final = 12
 
 MAX_STEPS: Final = 2_000_000
 MAX_TEXT: Final = 32 * 1024 * 1024

@@ -107,6 +107,8 @@ class Unit:
     map_named: Callable[[str], MapCode | None] = lambda name: None
     map_names: Callable[[], Iterable[str]] = tuple
     trace: bool = False
+    target: str = ""
+    """The format of the output; empty for an expression by itself."""
     readings: Mapping[str, int] = field(default_factory=dict)
     """How often each plain path stands in the file."""
     origins: dict[int, int] = field(default_factory=dict)
@@ -122,6 +124,8 @@ class MapCode:
     arguments: tuple[str, ...]
     cells: tuple[int, ...]
     body: Code | None = None
+    keys: tuple[Code, ...] = ()
+    """What tells a resource of this map from others, once the body has run; each may be missing."""
 
     def code(self) -> Code:
         """Calls the body, whatever it will be."""

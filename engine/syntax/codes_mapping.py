@@ -175,6 +175,13 @@ ROWS: tuple[Code, ...] = (
         "This literal is not what the function takes; it would fail for every message.",
     ),
     Code(
+        "M311",
+        _E,
+        "a reference outside FHIR",
+        "refer() and $refer make entries of the output's Bundle; they need to: {format: fhir}. "
+        "each() and $use put what a map gives in its place.",
+    ),
+    Code(
         "M401",
         _E,
         "text that looks like an expression",
@@ -184,14 +191,14 @@ ROWS: tuple[Code, ...] = (
         "M501",
         _E,
         "an unknown or malformed directive",
-        "Directives are $for, $if, $let, $case with $of and $else, $use with $with, $first and "
-        "$raise; $id labels a list entry.",
+        "Directives are $for, $if, $let, $case with $of and $else, $use or $refer with $with, "
+        "$first, $merge and $raise; $id labels a list entry.",
     ),
     Code(
         "M502",
         _E,
         "half a directive",
-        "$case belongs with $of, $else with $case, $with with $use.",
+        "$case belongs with $of, $else with $case, $with with $use or $refer.",
     ),
     Code("M503", _E, "a $for that walks nothing", "Write $for: x in PID-3[*]."),
     Code(

@@ -65,7 +65,14 @@ ROWS: tuple[Code, ...] = (
         "R306",
         _E,
         "not an object",
-        "$case, $use or $first stands beside other keys, so it must give an object to merge.",
+        "$case, $use or $first stands beside other keys, so it must give an object to merge; so "
+        "must each part of $merge.",
+    ),
+    Code(
+        "R307",
+        _E,
+        "not a resource",
+        "refer() and $refer name a map whose output is a FHIR resource with its resourceType.",
     ),
     Code(
         "R402",

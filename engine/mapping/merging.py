@@ -1,0 +1,56 @@
+"""Objects that grow together: ``$merge`` of several parts into one.
+
+Objects are merged key by key at any depth, lists are joined end to end, and of two single values
+the first stays.  A single value beside a list is one more item of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.mapping.failures import failed
+from engine.mapping.runstate import Code, Run
+
+
+def merging(parts: tuple[tuple[Code, str], ...]) -> Code:
+    """The object of all parts that are there, or None.  Each part is a closure and its place.
+
+    What a closure gives is new in every call, so the first part becomes the output itself.
+    """
+
+    def merging(run: Run) -> Any:
+        out: Any = None
+        for code, where in parts:
+            part = code(run)
+            if part is not None:
+                if part.__class__ is not dict:
+                    raise failed("R306", where, "a part of $merge is an object")
+                if out is None:
+                    out = part
+                else:
+                    join(out, part)
+        return out
+
+    return merging
+
+
+def join(out: dict[Any, Any], part: dict[Any, Any]) -> None:
+    """Add to ``out`` what ``part`` has; neither may be used by anyone else."""
+    for key, value in part.items():
+        have = out.get(key)
+        if have is None:
+            out[key] = value
+            continue
+        ours, theirs = have.__class__, value.__class__
+        if ours is dict:
+            if theirs is dict:
+                join(have, value)
+            elif theirs is list:
+                out[key] = [have, *value]
+        elif ours is list:
+            if theirs is list:
+                have += value
+            else:
+                have.append(value)
+        elif theirs is list:
+            out[key] = [have, *value]
