@@ -1,18 +1,20 @@
 """The simulated EMR: a FHIR endpoint that keeps what it is given, in memory and bounded.
 
-It takes transaction Bundles and single creates or updates.  A resource is known by its conditional
-url, its ``ifNoneExist`` or its first identifier: a second copy updates the first, so a repeated
-delivery changes nothing.  The answer is a transaction-response, as a FHIR server gives it.
+It takes transaction Bundles and single creates or updates.  A resource is known by its url, and a
+search (a conditional url, ``ifNoneExist``) finds it by its identifiers: a second copy updates the
+first, so a repeated delivery changes nothing.  The answer is a transaction-response, as a FHIR
+server gives it.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -29,6 +31,8 @@ class Kept:
 
     location: str
     version: int
+    names: list[str]
+    """What it is found by."""
 
 
 class Emr:
@@ -46,6 +50,7 @@ class Emr:
         self._arrived = arrived
         self._limit = limit
         self._resources: OrderedDict[str, Kept] = OrderedDict()
+        self._named: dict[str, Kept] = {}
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
 
@@ -132,25 +137,37 @@ class Emr:
 
     def _keep(self, resource: Mapping[str, Any], method: str, asked: str) -> Kept:
         kind = str(resource["resourceType"])
-        identity = f"{kind} {_identity(resource, method, asked) or next(self._numbers)}"
-        kept = self._resources.get(identity)
+        searches = [f"{kind}?{search}" for search in _searches(resource)]
+        name = _name(kind, method, asked) or next(iter(searches), "")
+        kept = self._named.get(name)
         if kept is None:
-            kept = self._resources[identity] = Kept(f"{kind}/{next(self._numbers)}", 0)
+            kept = Kept(f"{kind}/{next(self._numbers)}", 0, [])
+            self._resources[kept.location] = kept
             if len(self._resources) > self._limit:
-                self._resources.popitem(last=False)
+                _, oldest = self._resources.popitem(last=False)
+                for old in oldest.names:
+                    del self._named[old]
+        for new in filter(None, (name, *searches)):
+            if self._named.setdefault(new, kept) is kept and new not in kept.names:
+                kept.names.append(new)
         kept.version += 1
         return kept
 
 
-def _identity(resource: Mapping[str, Any], method: str, asked: str) -> str:
-    """What makes this resource the same one when it comes again; empty when nothing does."""
-    if "=" in asked or (method == "PUT" and "/" in asked):
-        return asked
-    identifiers = resource.get("identifier")
-    first = identifiers[0] if isinstance(identifiers, list) and identifiers else identifiers
-    if isinstance(first, dict) and "value" in first:
-        return f"{first.get('system', '')}|{first['value']}"
-    return ""
+def _name(kind: str, method: str, asked: str) -> str:
+    """The url of an update, or the search that a create or update depends on."""
+    if "=" in asked:
+        return f"{kind}?{asked.rpartition('?')[2]}"
+    return asked if method == "PUT" and "/" in asked else ""
+
+
+def _searches(resource: Mapping[str, Any]) -> Iterator[str]:
+    """The searches that find it by an identifier."""
+    given = resource.get("identifier")
+    for identifier in given if isinstance(given, list) else [given]:
+        if isinstance(identifier, dict) and "value" in identifier:
+            token = f"{identifier.get('system', '')}|{identifier['value']}"
+            yield f"identifier={quote(token, safe='~')}"
 
 
 def _json(status: HTTPStatus, value: Mapping[str, Any]) -> web.Response:

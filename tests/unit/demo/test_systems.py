@@ -145,6 +145,33 @@ async def test_the_emr_takes_a_transaction_and_knows_a_copy(
     assert arrived == ["DEMO0000000H00000007"] * 2
 
 
+async def test_the_emr_finds_by_an_identifier_what_was_put_under_an_id(
+    emr: tuple[Emr, list[str | None], aiohttp.ClientSession],
+) -> None:
+    running, _, client = emr
+    url = f"http://127.0.0.1:{running.port}/fhir"
+    patient = {"resourceType": "Patient", "identifier": [{"system": "urn:x y", "value": "1"}]}
+    locations = []
+    for request in (
+        {"method": "PUT", "url": "Patient/a"},
+        {"method": "POST", "url": "Patient", "ifNoneExist": "identifier=urn%3Ax%20y%7C1"},
+        {"method": "PUT", "url": "Patient?identifier=urn%3Ax%20y%7C1"},
+        {"method": "PUT", "url": "Patient/b"},  # another one, though it shares the identifier
+    ):
+        sent = {"resourceType": "Bundle", "type": "transaction"}
+        entry = {"resource": patient, "request": request}
+        async with client.post(url, json={**sent, "entry": [entry]}) as response:
+            answer = await response.json(content_type="application/fhir+json")
+            locations.append(answer["entry"][0]["response"]["location"])
+    assert locations == [
+        "Patient/1/_history/1",
+        "Patient/1/_history/2",
+        "Patient/1/_history/3",
+        "Patient/2/_history/1",
+    ]
+    assert running.resources == 2
+
+
 async def test_the_emr_refuses_what_is_no_fhir(
     emr: tuple[Emr, list[str | None], aiohttp.ClientSession],
 ) -> None:
