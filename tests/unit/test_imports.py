@@ -73,6 +73,7 @@ PURE = (
     "engine/store/states.py",
 )
 EDGES = {  # where a pure room reads its files
+    "engine/formats/fhir/definitions/__init__.py",
     "engine/mapping/examples.py",
     "engine/mapping/functions/__init__.py",
     "engine/mapping/library.py",
