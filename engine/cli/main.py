@@ -11,6 +11,7 @@ import typer
 
 from engine.cli.catalogue import list_
 from engine.cli.check import check
+from engine.cli.convert import convert
 from engine.cli.create import create
 from engine.cli.describe import describe
 from engine.cli.examples import run_examples
@@ -57,6 +58,7 @@ app.command("send", rich_help_panel=_RUNNING)(send)
 app.command("lint", rich_help_panel=_PROJECT)(lint)
 app.command("test", rich_help_panel=_PROJECT)(run_examples)
 app.command("map", rich_help_panel=_PROJECT)(map_)
+app.command("convert", rich_help_panel=_PROJECT)(convert)
 app.command("route", rich_help_panel=_PROJECT)(route)
 app.command("check", rich_help_panel=_PROJECT)(check)
 app.command("list", rich_help_panel=_PROJECT)(list_)

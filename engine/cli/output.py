@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -38,6 +38,11 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not terminal():
         print_rows([[heading.replace(" ", "_") for heading in headings], *rows])
         return
+    print_table_to(sys.stdout, headings, rows)
+
+
+def print_table_to(stream: TextIO, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """The table itself, wherever it goes."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -51,7 +56,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(word(heading), overflow="fold", no_wrap=heading != headings[-1])
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    Console(file=stream).print(table)
 
 
 def local_time(text: str) -> str:

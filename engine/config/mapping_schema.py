@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from engine.mapping.mapfile import SOURCES, TARGETS
 
-FROM_KEYS: Final = ("message", "messages", "version", "versions", "resource", "type")
+FROM_KEYS: Final = (
+    "message", "messages", "version", "versions", "resource", "type", "event", "root", "when",
+    "priority",
+)  # fmt: skip
 TO_KEYS: Final = ("message", "version", "resource", "type")
 
 _NAME: Final = {"type": "string"}

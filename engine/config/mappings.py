@@ -11,9 +11,12 @@ from engine.mapping import (
     Function,
     MapFile,
     check_library,
+    compile_expression,
     compile_mapping,
     read_map_file,
 )
+from engine.mapping.catalogue import Catalogue
+from engine.mapping.headers import header_of
 from engine.syntax import Diagnostics
 from engine.syntax import Mapping as MappingNode
 
@@ -27,6 +30,7 @@ def compile_mappings(
     neither.
     """
     library = _ProjectLibrary({file.name: file for file in files}, functions)
+    check_catalogue(library.files.values(), diagnostics, functions)
     compiled: dict[str, CompiledMapping] = {}
     wrong: set[str] = set()
     for file in library.files.values():
@@ -41,6 +45,23 @@ def compile_mappings(
         else:
             compiled[file.name] = mapping
     return compiled, frozenset(wrong)
+
+
+def check_catalogue(
+    files: Iterable[File], diagnostics: Diagnostics, functions: Mapping[str, Function]
+) -> None:
+    """What the mappings say they take: each ``when:``, and two that take the same."""
+    headers = [
+        header_of(file.node, file.name)
+        for file in files
+        if isinstance(file.node, MappingNode) and ("out" in file.node or "extends" in file.node)
+    ]
+    Catalogue(headers).ambiguities(diagnostics)
+    for header in headers:
+        if header.when is not None and header.source:
+            compile_expression(
+                header.when, format=header.source, diagnostics=diagnostics, functions=functions
+            )
 
 
 class _ProjectLibrary:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine.contract import Format
+from engine.formats.detecting import detect
 from engine.formats.errors import CODES
 from engine.formats.fhir import FhirDocument, FhirFormat
 from engine.formats.hl7v2.document import Hl7Format
@@ -16,7 +17,7 @@ from engine.formats.json import JsonDocument, JsonFormat
 from engine.formats.null import NULL
 from engine.formats.raw import RawDocument, RawFormat
 
-__all__ = ["CODES", "FORMATS", "NULL", "FhirDocument", "JsonDocument", "RawDocument"]
+__all__ = ["CODES", "FORMATS", "NULL", "FhirDocument", "JsonDocument", "RawDocument", "detect"]
 
 FORMATS: Final[Mapping[str, Format]] = {
     format.name: format for format in (Hl7Format(), FhirFormat(), JsonFormat(), RawFormat())

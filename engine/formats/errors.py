@@ -84,6 +84,11 @@ _ROWS: Final = (
         "the document is not a FHIR resource",
         "a resource is an object with a resourceType",
     ),
+    ErrorCode(
+        "FORMAT-UNKNOWN",
+        "the payload is neither HL7 v2 nor JSON nor XML",
+        "look at its first bytes: MSH, FHS or BHS, a brace, or an XML tag",
+    ),
     ErrorCode("RAW-TREE", "a raw payload is written from bytes only", "remove the mapping"),
 )
 

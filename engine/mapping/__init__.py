@@ -7,6 +7,7 @@ no I/O, and always ends.
 
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import check_library, compile_expression, compile_mapping
+from engine.mapping.conversion import Converter, convert
 from engine.mapping.examples import CaseResult, ExampleReport, run_examples
 from engine.mapping.explain import Explained, explain
 from engine.mapping.failures import FunctionError
@@ -20,6 +21,7 @@ __all__ = [
     "CaseResult",
     "CompiledMapping",
     "Context",
+    "Converter",
     "EmptyLibrary",
     "ExampleReport",
     "Explained",
@@ -32,6 +34,7 @@ __all__ = [
     "check_library",
     "compile_expression",
     "compile_mapping",
+    "convert",
     "explain",
     "find_functions",
     "function",

@@ -5,15 +5,19 @@ Files are read once for each `Library`; a reload makes a new one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.mapping.functions import BUILT_IN
 from engine.mapping.functions.signature import Function
+from engine.mapping.headers import MappingHeader, read_header
 from engine.mapping.mapfile import MapFile, read_map_file
 from engine.syntax import Diagnostics, decode_yaml, read_yaml
+
+SHIPPED: Final = Path(__file__).parents[2] / "mappings"
+"""The mappings that come with the engine: beside its package, in a checkout as in a wheel."""
 
 
 class Library(Protocol):
@@ -67,13 +71,24 @@ class FolderLibrary:
     def digest(self, name: str) -> str:
         return self._files[name][2]
 
+    def headers(self) -> Iterator[MappingHeader]:
+        """What each mapping of the folder takes and gives; a file that is no UTF-8 has none."""
+        for name in self.names():
+            path = self._root / f"{name}.yaml"
+            found = read_header(path.read_text("utf-8", "replace"), name, self._file(name))
+            if found is not None:
+                yield found
+
+    def _file(self, name: str) -> str:
+        return f"{self._shown}/{name}.yaml" if self._shown else f"{name}.yaml"
+
     def _read(self, name: str) -> tuple[MapFile | None, Diagnostics, str]:
         problems = Diagnostics()
         parts = name.split("/")
         path = self._root.joinpath(*parts).with_suffix(".yaml")
         if not name or any(part in ("", ".", "..") for part in parts) or not path.is_file():
             return None, problems, ""
-        shown = f"{self._shown}/{name}.yaml" if self._shown else f"{name}.yaml"
+        shown = self._file(name)
         body = path.read_bytes()
         text = decode_yaml(body, shown, problems)
         found: MapFile | None = None

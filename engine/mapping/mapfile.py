@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from engine.mapping.headers import header_of
 from engine.mapping.program import PARAMETER_TYPES
 from engine.mapping.tables import Table, read_table
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
@@ -18,7 +19,10 @@ TARGETS: Final = ("hl7v2", "json", "fhir")
 _KEYS: Final = (
     "mapping", "description", "from", "to", "import", "params", "let", "out", "maps", "tables",
 )  # fmt: skip
-_FROM: Final = ("format", "message", "messages", "version", "versions", "resource", "type")
+_FROM: Final = (
+    "format", "message", "messages", "version", "versions", "resource", "type", "event", "root",
+    "when", "priority",
+)  # fmt: skip
 _TO: Final = ("format", "message", "version", "resource", "type")
 _MAP: Final = ("args", "let", "key", "out", "description")
 
@@ -76,6 +80,7 @@ def read_map_file(
             f"the mapping is called '{given.text}', its file '{name}'",
             help=f"write 'mapping: {name}'",
         )
+    header_of(root, name, diagnostics)
     found.source = _format(root, "from", _FROM, SOURCES, diagnostics, wanted=not library)
     found.target = _format(root, "to", _TO, TARGETS, diagnostics, wanted=not library)
     found.imports = _names(root.get("import"), "import", diagnostics)

@@ -259,4 +259,12 @@ ROWS: tuple[Code, ...] = (
         "Name it in a route or, where it only holds maps and tables, import it; or delete it.",
     ),
     Code("C303", _W, "no routes", "Without a route no message goes anywhere."),
+    Code(
+        "C304",
+        _W,
+        "two mappings take the same",
+        "Routes name their mapping, so this matters only where one is chosen by the message's "
+        "type: carebus convert then refuses to guess. Say more exactly what each takes, or give "
+        "one a higher priority.",
+    ),
 )

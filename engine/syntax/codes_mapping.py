@@ -60,6 +60,13 @@ ROWS: tuple[Code, ...] = (
         "Parameters are text, number or boolean; the route gives them, and all are required.",
     ),
     Code(
+        "M010",
+        _E,
+        "what a mapping takes is not said rightly",
+        "message: holds structures (ORU_R01), events (ADT^A08), patterns (ADT_*) or any; when: is "
+        "one expression; priority: a whole number.",
+    ),
+    Code(
         "M101",
         _E,
         "an expression that cannot be read",

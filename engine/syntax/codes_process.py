@@ -140,4 +140,16 @@ ROWS: tuple[Code, ...] = (
         "A *.test.yaml below mappings/ tests the mapping that its 'mapping:' names, or without one"
         " the mapping whose name it has.",
     ),
+    Code(
+        "P040",
+        _ERROR,
+        "a file to convert cannot be read",
+        "It is not there, is a folder, or may not be read.",
+    ),
+    Code(
+        "P041",
+        _ERROR,
+        "two files to convert have one name",
+        "The second would have written over the output of the first.",
+    ),
 )

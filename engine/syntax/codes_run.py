@@ -86,4 +86,23 @@ ROWS: tuple[Code, ...] = (
         "a parameter that the route does not give",
         "Every name under params: is required: add it to the route's target.",
     ),
+    Code(
+        "R410",
+        _E,
+        "no mapping takes this document",
+        "carebus convert chooses by the document's own type: MSH-9, the MessageHeader's event or "
+        "the resource, the root element. No mapping of the folder names this one.",
+    ),
+    Code(
+        "R411",
+        _E,
+        "more than one mapping takes this document",
+        "Nothing tells them apart, so none is guessed.",
+    ),
+    Code(
+        "R412",
+        _E,
+        "the chosen mapping has errors",
+        "It does not compile; carebus lint shows all that is wrong with it.",
+    ),
 )

@@ -170,9 +170,15 @@ CASES: dict[str, Files] = {
     "C211": routes("from: his", "from: [his, his]"),
     "C301": {"channels/lis.yaml": INBOUND.replace("2575", "2576")},
     "C301-outbound": {"channels/ward.yaml": OUTBOUND},
-    "C302": {"mappings/other.yaml": MAPPING.replace("to-json", "other")},
+    "C302": {
+        "mappings/other.yaml": MAPPING.replace("to-json", "other").replace("ADT_A01", "ADT_A03")
+    },
     "C302-library": {"mappings/lib/names.yaml": "maps:\n  Id: {args: [cx], out: = $cx.1}\n"},
     "C303": {**dict.fromkeys(GOOD), "routes.yaml": "routes: []\n"},
+    "C304": {
+        "mappings/other.yaml": MAPPING.replace("to-json", "other"),
+        "routes.yaml": ROUTES + SECOND_ROUTE.replace("to-json", "other") % "his",
+    },
     "Y201": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 2575, keep_alive: no")},
     "Y202": {"channels/his.yaml": INBOUND.replace("port: 2575", "port: 0x100")},
     "C102-routes": {**dict.fromkeys(GOOD), "routes.yaml": "# routes come later\n{}\n"},

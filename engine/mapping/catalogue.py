@@ -1,0 +1,223 @@
+"""Which mapping takes a document: the catalogue of a folder's mappings.
+
+For HL7 v2, from the exact to the general: the event (``ADT^A08``, also written ``ADT_A08``), the
+structure (MSH-9.3, or else the event's own), a pattern (``ADT_*``), ``any``.  For FHIR: the
+event of the MessageHeader, then ``when:``, then the resource alone.  XML is chosen by its root
+element.  What names nothing but its format comes last.  Among equals the higher ``priority:``
+wins, then one whose ``when:`` holds (several: by name), then an overlay before what it extends.
+Where nothing tells two apart none is guessed: that is an error, and lint warns of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from engine.contract import Document
+from engine.formats.hl7v2 import Hl7Message
+from engine.mapping.events import structure_of
+from engine.mapping.failures import failed
+from engine.mapping.headers import ANY, MappingHeader
+from engine.syntax import Diagnostics
+from engine.syntax.nearest import nearest
+
+_NEVER: Final = 9
+_NAME_ONE: Final = "name one with --mapping, or give one a higher priority: in its from:"
+CDA_ROOT: Final = "ClinicalDocument"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentType:
+    """What a document says about its own type; ``names`` from the exact to the general."""
+
+    format: str
+    names: tuple[str, ...] = ()
+    event: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.format, self.names[0] if self.names else "") if part)
+
+
+def type_of(document: Document, root: str = "") -> DocumentType:
+    """``root`` is the local name of an XML document's root element."""
+    if isinstance(document, Hl7Message):
+        return _hl7v2(document)
+    value = getattr(document, "value", None)
+    if document.format == "fhir" and isinstance(value, dict):
+        return DocumentType("fhir", (str(value.get("resourceType", "")),), _event(value))
+    return DocumentType(document.format, (root,) if root else ())
+
+
+class Catalogue:
+    """The mappings of one folder.  Immutable."""
+
+    def __init__(self, headers: Iterable[MappingHeader]) -> None:
+        self.headers = {header.name: header for header in headers}
+
+    def source(self, header: MappingHeader) -> MappingHeader:
+        """The header that says what a mapping reads: for an overlay, maybe its base's."""
+        return self._first(header, lambda one: one.source)
+
+    def target(self, header: MappingHeader) -> str:
+        return self._first(header, lambda one: one.target).target
+
+    def candidates(self, kind: DocumentType, to: str) -> list[tuple[tuple[Any, ...], str]]:
+        """The names of those that may take it, in the order to try, each after what ranks it."""
+        ranked: list[tuple[tuple[Any, ...], str]] = []
+        for header in self.headers.values():
+            if header.chosen_by_name_only or self.target(header) != to:
+                continue
+            taken = self.source(header)
+            if taken.source != kind.format:
+                continue
+            rank = _rank(taken, kind)
+            if rank < _NEVER:
+                key = (rank, -taken.priority, taken.when is None, -self._depth(header))
+                ranked.append((key, header.name))
+        return sorted(ranked)
+
+    def choose(self, kind: DocumentType, to: str, holds: Callable[[MappingHeader], bool]) -> str:
+        """The name of the mapping; ``holds`` tries the ``when:`` of a header.
+
+        Raises MappingError: R410 when none takes the document, R411 when two do.
+        """
+        found = self.candidates(kind, to)
+        for number, (key, name) in enumerate(found, start=1):
+            header = self.source(self.headers[name])
+            if header.when is None:
+                if number < len(found) and found[number][0] == key:
+                    both = f"'{name}' and '{found[number][1]}'"
+                    raise failed("R411", "", f"{both} take {kind} to {to}", _NAME_ONE)
+                return name
+            if holds(header):
+                return name
+        raise failed("R410", "", f"no mapping takes {kind} to {to}", self._help(kind, to))
+
+    def ambiguities(self, diagnostics: Diagnostics) -> None:
+        """A warning for each mapping that takes what another takes as well (C304)."""
+        owners: dict[tuple[object, ...], str] = {}
+        for header in sorted(self.headers.values(), key=lambda one: one.name):
+            taken = self.source(header)
+            if header.chosen_by_name_only or taken.when is not None or not header.source:
+                continue
+            for what in _claims(taken):
+                key = (taken.source, self.target(header), taken.priority, *what)
+                other = owners.setdefault(key, header.name)
+                if other != header.name and not self._related(header, self.headers[other]):
+                    diagnostics.at(
+                        "C304",
+                        header.place,
+                        f"'{other}' takes {' '.join(map(str, what)) or taken.source} as well",
+                        help="say what each takes, or give one a higher priority:",
+                    )
+                    break
+
+    def _first(self, header: MappingHeader, has: Callable[[MappingHeader], str]) -> MappingHeader:
+        seen: set[str] = set()
+        one = header
+        while not has(one) and one.extends in self.headers and one.name not in seen:
+            seen.add(one.name)
+            one = self.headers[one.extends]
+        return one
+
+    def _bases(self, header: MappingHeader) -> list[str]:
+        found: list[str] = []
+        while header.extends in self.headers and header.extends not in found:
+            found.append(header.extends)
+            header = self.headers[header.extends]
+        return found
+
+    def _depth(self, header: MappingHeader) -> int:
+        return len(self._bases(header))
+
+    def _related(self, one: MappingHeader, other: MappingHeader) -> bool:
+        return one.name in self._bases(other) or other.name in self._bases(one)
+
+    def _help(self, kind: DocumentType, to: str) -> str:
+        known = {
+            what
+            for header in self.headers.values()
+            if self.target(header) == to and not header.chosen_by_name_only
+            for what in (self.source(header).messages or self.source(header).resources)
+            if self.source(header).source == kind.format
+        }
+        near = nearest(kind.names[0], known) if kind.names else None
+        hint = f"the nearest that is taken is {near}; " if near else ""
+        return f"{hint}name a mapping with --mapping, or write one"
+
+
+def _rank(header: MappingHeader, kind: DocumentType) -> int:
+    """0 for what names the document exactly, more for what names it less; _NEVER for no match."""
+    if kind.format == "hl7v2":
+        wanted = header.messages or (ANY,)
+        for rank, name in enumerate(kind.names):
+            if name in wanted:
+                return rank
+        patterns = [one for one in wanted if "*" in one]
+        if any(fnmatchcase(name, pattern) for name in kind.names for pattern in patterns):
+            return 4
+        return 5 if ANY in header.messages else 6 if ANY in wanted else _NEVER
+    if kind.format == "fhir":
+        if header.resources and not set(header.resources) & {*kind.names, ANY}:
+            return _NEVER
+        if kind.event and any(_same_event(kind.event, event) for event in header.events):
+            return 0
+        if header.when is not None:
+            return 1
+        return _NEVER if header.events else 2
+    default = (CDA_ROOT,) if kind.format == "cda" else ()
+    roots = header.roots or default
+    if not roots or ANY in roots:
+        return 1
+    return 0 if set(roots) & set(kind.names) else _NEVER
+
+
+def _claims(header: MappingHeader) -> Sequence[tuple[str, ...]]:
+    """What a header names, each to be named by one mapping only."""
+    if header.source == "fhir":
+        events = [_bare(event) for event in header.events] or [""]
+        return [(resource, event) for resource in header.resources for event in events]
+    return [(one,) for one in (*header.messages, *header.roots)]
+
+
+def _hl7v2(message: Hl7Message) -> DocumentType:
+    """MSH-9 as an event, as the structure it declares, as the one its event has."""
+    parts = message.header.field(9).split(message.separators.component)
+    structure = parts[2].strip() if len(parts) > 2 else ""
+    event = message.type.replace("^", "_")
+    names = dict.fromkeys(
+        name for name in (event, structure.replace("^", "_"), structure_of(event)) if name
+    )
+    return DocumentType("hl7v2", tuple(names))
+
+
+def _event(bundle: dict[str, Any]) -> str:
+    """The event of the MessageHeader, wherever in the Bundle it stands."""
+    entries = bundle.get("entry")
+    for entry in entries if isinstance(entries, list) else ():
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict) and resource.get("resourceType") == "MessageHeader":
+            coding = resource.get("eventCoding")
+            code = coding.get("code") if isinstance(coding, dict) else resource.get("eventUri")
+            return code if isinstance(code, str) else ""
+    return ""
+
+
+def _same_event(found: str, wanted: str) -> bool:
+    """``R01``, ``ORU^R01`` and ``…/ORU_R01`` name one event, unless both say more."""
+    return found == wanted or (
+        _bare(found) == _bare(wanted)
+        and (
+            _whole(found) == _whole(wanted) or "_" not in _whole(found) or "_" not in _whole(wanted)
+        )
+    )
+
+
+def _whole(event: str) -> str:
+    return event.rpartition("/")[2].rpartition("#")[2].replace("^", "_")
+
+
+def _bare(event: str) -> str:
+    return _whole(event).rpartition("_")[2]
