@@ -187,7 +187,7 @@ def test_what_ends_the_process_is_logged_without_its_text(defect: str, event: st
     )
     line = json.loads(done.stderr)
     assert (line["event"], line["exception"]) == (event, "ValueError")
-    assert "77" not in done.stderr
+    assert "PID 77" not in done.stderr
 
 
 def test_an_exception_keeps_its_place_and_loses_its_text(written: Any) -> None:
