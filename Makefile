@@ -1,7 +1,7 @@
 # The commands of the project.  Each sets up what it needs; see CONTRIBUTING.md.
 PIP := .venv/bin/pip --disable-pip-version-check --quiet
 
-.PHONY: setup setup-test demo check test bench clean
+.PHONY: setup setup-test demo check test bench mapping-report clean
 
 # What the engine itself needs.
 setup: .venv/.run
@@ -41,6 +41,11 @@ test: check
 # make bench ONLY="accept e2e" runs some sections; WRITE=yes writes docs/performance-figures.md.
 bench: setup-test
 	.venv/bin/python -m bench.run $(ONLY) $(if $(WRITE),--write)
+
+# How good the shipped mappings are, into docs/mapping-quality.md.  A look at a part instead:
+# make mapping-report ONLY="microsoft-v2" TOP=40, or PAIR=rs/pid/some-pair for the values of one.
+mapping-report: setup-test
+	@.venv/bin/python -m bench.quality $(if $(ONLY),--only "$(ONLY)") $(if $(TOP),--top $(TOP)) $(if $(PAIR),--pair "$(PAIR)")
 
 clean:
 	rm -rf .venv build var .mypy_cache .ruff_cache .pytest_cache .hypothesis

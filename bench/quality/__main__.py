@@ -1,0 +1,46 @@
+"""``make mapping-report``: all of it into docs/mapping-quality.md, or with ONLY= a look at a part.
+
+make mapping-report ONLY=microsoft-v2 TOP=40          # a corpus, a direction, or part of an id
+make mapping-report ONLY="inventory v2->fhir" TOP=40  # each word must be in it
+make mapping-report PAIR=rs/obx/OBX-to-Observation-obx-5
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bench.quality.corpora import ROOT, Pair, read_pairs
+from bench.quality.measuring import measure
+from bench.quality.quick import show, show_pair
+from engine.mapping import Converter
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="words that a pair's corpus, direction, id have")
+    parser.add_argument("--top", type=int, default=25, help="how many paths to list")
+    parser.add_argument("--pair", default="", help="the values of the pair with this id")
+    given = parser.parse_args(arguments)
+    words = given.only.split() or [given.pair]
+    chosen = [pair for pair in read_pairs() if all(word in _text(pair) for word in words)]
+    if not chosen:
+        print(f"no pair has {given.only!r} in its corpus, direction or id", file=sys.stderr)
+        return 1
+    converter = Converter(ROOT / "mappings")
+    measured = [measure(pair, converter) for pair in chosen]
+    if given.pair:
+        for one in measured:
+            show_pair(one)
+    else:
+        show(measured, given.top)
+    return 0
+
+
+def _text(pair: Pair) -> str:
+    return f"{pair.corpus} {pair.direction} {pair.id}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
