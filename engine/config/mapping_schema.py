@@ -9,9 +9,9 @@ from engine.mapping.mapfile import SOURCES, TARGETS
 
 FROM_KEYS: Final = (
     "message", "messages", "version", "versions", "resource", "type", "event", "root", "when",
-    "priority",
+    "priority", "namespaces",
 )  # fmt: skip
-TO_KEYS: Final = ("message", "version", "resource", "type")
+TO_KEYS: Final = ("message", "version", "resource", "type", "namespaces")
 
 _NAME: Final = {"type": "string"}
 _ANYTHING: Final[dict[str, Any]] = {}

@@ -16,9 +16,24 @@ from engine.formats.hl7v2.document import Hl7Format
 from engine.formats.json import JsonDocument, JsonFormat
 from engine.formats.null import NULL
 from engine.formats.raw import RawDocument, RawFormat
+from engine.formats.xml import XML_FORMATS, XmlDocument, XmlFormat
 
-__all__ = ["CODES", "FORMATS", "NULL", "FhirDocument", "JsonDocument", "RawDocument", "detect"]
+__all__ = [
+    "CODES",
+    "FORMATS",
+    "NULL",
+    "FhirDocument",
+    "JsonDocument",
+    "RawDocument",
+    "XmlDocument",
+    "detect",
+]
 
-FORMATS: Final[Mapping[str, Format]] = {
-    format.name: format for format in (Hl7Format(), FhirFormat(), JsonFormat(), RawFormat())
-}
+_ALL: Final[tuple[Format, ...]] = (
+    Hl7Format(),
+    FhirFormat(),
+    JsonFormat(),
+    *(XmlFormat(name) for name in XML_FORMATS),
+    RawFormat(),
+)
+FORMATS: Final[Mapping[str, Format]] = {format.name: format for format in _ALL}

@@ -89,6 +89,22 @@ _ROWS: Final = (
         "the payload is neither HL7 v2 nor JSON nor XML",
         "look at its first bytes: MSH, FHS or BHS, a brace, or an XML tag",
     ),
+    ErrorCode(
+        "XML-SYNTAX",
+        "the payload is not well-formed XML",
+        "look at the stored payload at the place named; each prefix must be declared",
+    ),
+    ErrorCode(
+        "XML-DOCTYPE",
+        "the document has a DOCTYPE, which is refused: it can name files and entities",
+        "the sender must leave the DOCTYPE out; HL7, SOAP and FHIR have none",
+    ),
+    ErrorCode("XML-DEPTH", "the document is nested too deeply", "at most 256 levels are read"),
+    ErrorCode(
+        "XML-TREE",
+        "the tree does not have the shape of an XML document",
+        "one root key; keys are element names, '@a' attributes, '#text' text, lists repeat",
+    ),
     ErrorCode("RAW-TREE", "a raw payload is written from bytes only", "remove the mapping"),
 )
 

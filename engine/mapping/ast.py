@@ -55,6 +55,14 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Top:
+    """``/`` at the start of a path: the XML document, whose one child is the root element."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """``.`` inside ``[…]``: what is being tried."""
 
@@ -64,7 +72,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """``.family``, or ``.'any key'``."""
+    """``.family``, or ``.'any key'``; in XML ``/family`` as well, with a prefix, or ``*``."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """``.@root``."""
 
     name: str
     start: int
@@ -161,8 +178,8 @@ class Operation:
     end: int
 
 
-Root: TypeAlias = Segment | Variable | Resources | Item
-Step: TypeAlias = Name | Number | Index | Every | Where
+Root: TypeAlias = Segment | Variable | Resources | Item | Top
+Step: TypeAlias = Name | Attribute | Number | Index | Every | Where
 Expr: TypeAlias = Literal | ListOf | Root | Path | Call | Not | Negative | Required | Operation
 
 

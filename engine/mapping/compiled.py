@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.contract import Document, MapContext, Payload
 from engine.formats import FORMATS
+from engine.formats.xml import XML_FORMATS, XmlTree
 from engine.mapping.failures import failed
 from engine.mapping.program import Program, WrongFormat, converted
 from engine.mapping.runstate import Code, Run
@@ -22,6 +23,8 @@ class CompiledMapping:
     name: str
     source_format: str
     target_format: str
+    target_namespaces: Mapping[str, str]
+    """Of an XML target, by prefix: those that are written on its root."""
     version: str
     """A hash of the content of the file and its imports."""
     params: Mapping[str, str]
@@ -60,7 +63,13 @@ class CompiledMapping:
         self, document: Document, context: MapContext, charset: str | None = None
     ) -> Payload:
         """`apply`, written in the target's format.  Raises MappingError or FormatError."""
-        return FORMATS[self.target_format].write(self.apply(document, context), charset=charset)
+        return self.written(self.apply(document, context), charset)
+
+    def written(self, tree: Any, charset: str | None = None) -> Payload:
+        """A tree of `apply` in the target's format.  Raises FormatError."""
+        if self.target_format in XML_FORMATS:
+            tree = XmlTree(tree, self.target_namespaces)
+        return FORMATS[self.target_format].write(tree, charset=charset)
 
     def wrong_params(self, given: Mapping[str, Any]) -> tuple[str, ...]:
         """What a route's ``params:`` lack, have too much, or have of the wrong type."""

@@ -23,6 +23,7 @@ from engine.mapping.functions.signature import Function
 from engine.mapping.grammar import parse_expression
 from engine.mapping.library import EmptyLibrary, Library
 from engine.mapping.mapfile import MapDefinition, MapFile, read_map_file
+from engine.mapping.namespaces import known_namespaces
 from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
 from engine.mapping.runstate import Code
@@ -84,6 +85,7 @@ def compile_expression(
     context's params, as text.  None after a diagnostic."""
     own = Diagnostics()
     unit = Unit(format, own, functions)
+    unit.namespaces = known_namespaces(format, {})
     tree = parse_expression(scalar, format, own)
     expression: Expression | None = None
     if tree is not None:
@@ -119,7 +121,9 @@ class _Compilation:
             trace=self.trace,
             target=self.file.target,
         )
+        self.unit.namespaces = self.file.source_namespaces
         self.outputs = OutputCompiler(self.unit, self.file.target)
+        self.outputs.namespaces = known_namespaces(self.file.target, self.file.target_namespaces)
         self.unit.map_named = self.map_named
         self.unit.map_names = lambda: self.maps
 
@@ -145,6 +149,7 @@ class _Compilation:
             name=file.name or _name(file),
             source_format=file.source or "",
             target_format=file.target or "",
+            target_namespaces=dict(file.target_namespaces),
             version=self.version(),
             params=dict(file.parameters),
             location=str(file.out.position),
@@ -229,6 +234,9 @@ class _Compilation:
         made = self.done[name] = MapCode(name, names, tuple(cells))
         self.open.append(name)
         format, unit.format = unit.format, definition.format or unit.format
+        namespaces = unit.namespaces
+        if definition.format is not None:
+            unit.namespaces = definition.namespaces
         inner = Scope(scope)
         lets = [] if definition.let is None else self.outputs.lets(definition.let, inner)
         body = self.outputs.compile(
@@ -236,7 +244,7 @@ class _Compilation:
         ).code
         made.keys = tuple(self.outputs.expression(key, inner).code for key in definition.identity)
         made.body = self.outputs.whole(with_lets(tuple(lets), body) if lets else body)
-        unit.format = format
+        unit.format, unit.namespaces = format, namespaces
         self.open.pop()
         self.outputs.warn_unused(scope)
         self.outputs.warn_unused(inner)

@@ -108,8 +108,8 @@ def compile_use(
             cell = found.cells[found.arguments.index(key.text)]
             arguments.append((cell, outputs.node_value(argument, scope).code))
             if outputs.unit.trace and isinstance(argument, Scalar):
-                text = argument.text.removeprefix("=").strip()
-                arguments.append((outputs.unit.origins[cell], _always(text)))
+                origin = outputs.origin_of(argument, scope)
+                arguments.append((outputs.unit.origins[cell], origin))
             entries[key.text] = None
     missing = [name for name in found.arguments if given is None or name not in entries]
     if missing:
@@ -226,7 +226,3 @@ def _use_one(cell: int, argument: Code, body: Code, where: str) -> Code:
         return body(run)
 
     return use
-
-
-def _always(value: Any) -> Code:
-    return lambda run: value

@@ -160,7 +160,7 @@ class _Runner:
         updated = False
         try:
             tree = plain(self.trace(document, self.context(case)))
-            output = FORMATS[self.mapping.target_format].write(tree)
+            output = self.mapping.written(tree)
         except EngineError as error:
             problems += self.compare_error(case, error)
         else:

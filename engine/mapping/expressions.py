@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.contract import MappingError
 from engine.formats.null import NULL
+from engine.formats.xml import XML_FORMATS
 from engine.mapping.ast import (
     Call,
     Expr,
@@ -28,6 +29,7 @@ from engine.mapping.ast import (
     Resources,
     Segment,
     Step,
+    Top,
     Variable,
 )
 from engine.mapping.calls import compile_call
@@ -45,10 +47,11 @@ from engine.mapping.operators import (
     otherwise,
 )
 from engine.mapping.paths import compile_path
-from engine.mapping.runstate import SOURCES, Run
+from engine.mapping.paths_xml import place_below, places_code
+from engine.mapping.runstate import DOCUMENT, SOURCES, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tracing import untraced
-from engine.mapping.values import PLAIN, NotText, leaf, number_of, truth
+from engine.mapping.values import PLAIN, NotText, is_element, leaf, number_of, truth
 from engine.syntax import Position, Scalar
 from engine.syntax.nearest import did_you_mean
 
@@ -92,7 +95,7 @@ class ExpressionCompiler:
                 )
             case Variable():
                 return self.variable_value(node)
-            case Path() | Resources() | Item():
+            case Path() | Resources() | Item() | Top():
                 return compile_path(self, node, as_value=True)
             case Call():
                 return self.invariant(node, self.common(node, self.value))
@@ -107,7 +110,7 @@ class ExpressionCompiler:
                     return NOTHING_AT_ALL
                 cell = binding.cell
                 return Compiled(lambda run: run[cell])
-            case Segment() | Path() | Resources() | Item():
+            case Segment() | Path() | Resources() | Item() | Top():
                 return compile_path(self, node, as_value=False)
             case _:
                 return self.common(node, self.node)
@@ -153,6 +156,8 @@ class ExpressionCompiler:
             return holds(run, value)
 
         def holds(run: Run, value: Any) -> bool:
+            if is_element(value):
+                return True
             if value.__class__ not in PLAIN:
                 try:
                     value = leaf(run, value)
@@ -203,7 +208,7 @@ class ExpressionCompiler:
 
         def required(run: Run) -> Any:
             value = code(run)
-            if value.__class__ is str:
+            if value.__class__ is str or is_element(value):
                 return value
             if value in absent or (value.__class__ is not bool and not value and value != 0):
                 raise failed("R101", where, f"{what} is required and missing")
@@ -299,19 +304,32 @@ class ExpressionCompiler:
             return found  # what a predicate reads is no source of the value
         code, label = found.code, self.source(node)
         origin: int | None = None
+        cell = DOCUMENT
         root = node.root if isinstance(node, Path) else node
         if isinstance(root, Variable):
             binding = self.scope.find(root.name)
-            origin = None if binding is None else binding.origin
+            if binding is not None:
+                origin, cell = binding.origin, binding.cell
             suffix = self.scalar.text[root.end : node.end]
         else:
             suffix = ""
+        places = places_code(self, node) if self.unit.format in XML_FORMATS else None
 
         def traced(run: Run) -> Any:
             value = untraced(code(run))
-            if run[SOURCES] is not None:
-                known = None if origin is None else run[origin]
-                run[SOURCES].sources.append((label if known is None else known + suffix, value))
+            if run[SOURCES] is not None and not (
+                places is not None and write_down(run, places(run), value)
+            ):
+                known = place_below(run[cell], None if origin is None else run[origin], suffix)
+                run[SOURCES].sources.append((label if known is None else known, value))
             return value
+
+        def write_down(run: Run, found: list[Any], value: Any) -> bool:
+            """Each value with the place of its element, when that is known for all of them."""
+            values = value if value.__class__ is list else [value]
+            if value is None or None in found or len(found) != len(values):
+                return False
+            run[SOURCES].sources += zip(found, values, strict=True)
+            return True
 
         return Compiled(traced)

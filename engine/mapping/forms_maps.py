@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.form import literal_of
+from engine.mapping.paths_xml import origin_code
 from engine.mapping.referring import check_target, referring
 from engine.mapping.runstate import SOURCES, STEPS, Code, Run, too_many_steps
 from engine.mapping.scope import MapCode
@@ -112,6 +113,7 @@ def _traced_each(
 ) -> Code:
     """The same, telling the map's argument where its value came from."""
     label = compiler.source(call.arguments[0])
+    origin_of = origin_code(compiler, call.arguments[0], label)
     origins = compiler.unit.origins
 
     def each(run: Run) -> Any:
@@ -121,6 +123,7 @@ def _traced_each(
         run[SOURCES] = kept
         if value is None:
             return None
+        origin = origin_of(run)
         for (place, _), argument in zip(others, given, strict=True):
             run[place] = argument
         several = value.__class__ is list
@@ -130,7 +133,7 @@ def _traced_each(
             if run[STEPS] < 0:
                 raise too_many_steps(where)
             run[cell] = item
-            run[origins[cell]] = label.replace("[*]", f"[{number}]") if several else label
+            run[origins[cell]] = label.replace("[*]", f"[{number}]") if several else origin
             result = body(run)
             if result is not None:
                 if result.__class__ is Traced:  # text, which the expression goes on with

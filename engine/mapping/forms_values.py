@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.contract import MappingError
 from engine.formats.hl7v2 import Segment
 from engine.formats.null import NULL
+from engine.formats.xml import Element, text_inside
 from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.elements import Component, Group, Repetition, groups, whole_text
@@ -62,6 +63,8 @@ def compile_text(compiler: ExpressionCompiler, call: Call) -> Compiled:
             return value
         if kind is Repetition or kind is Component:
             return whole_text(run, value)
+        if kind is Element:
+            return text_inside(value)
         if kind is list:
             found = [text(run, item) for item in value]
             return [item for item in found if item is not None] or None
@@ -87,7 +90,7 @@ def compile_exists(compiler: ExpressionCompiler, call: Call) -> Compiled:
             return False
         if value.__class__ is Repetition or value.__class__ is Component:
             return whole_text(run, value) not in (None, NULL)
-        return bool(value) or value.__class__ is not list
+        return value.__class__ is not list or bool(value)
 
     return Compiled(exists)
 
@@ -114,7 +117,7 @@ def compile_end(position: int) -> Callable[[ExpressionCompiler, Call], Compiled]
             value = code(run)
             if value.__class__ is list:
                 value = value[position] if value else None
-            if value.__class__ in (Repetition, Component):
+            if value.__class__ in (Repetition, Component, Element):
                 return leaf(run, value)
             if value.__class__ in (Segment, Group):
                 raise failed("R304", where, "a segment is not a value: name one of its fields")

@@ -8,7 +8,8 @@
     sum     := product (('+'|'-') product)*       product := pipe (('*'|'/') pipe)*
     pipe    := unary ('|' name args?)*            unary := '-' unary | prim
     prim    := (text | number | true | false | list | root | name args | '(' expr ')') step* '!'?
-    step    := '.' name | '.' number | '.' text | '[' (number | '*' | 'last' | expr) ']'
+    step    := '.' name | '/' name | '.@' name                       ('/' and '@' in XML)
+             | '.' number | '.' text | '[' (number | '*' | 'last' | expr) ']'
              | '-' number                          (hl7v2, directly after a segment)
 
 The steps of a path are written without spaces.  Nothing recurses deeper than `MAX_DEPTH`, and
@@ -20,7 +21,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from engine.formats.xml import XML_FORMATS
 from engine.mapping.ast import (
+    Attribute,
     Call,
     Every,
     Expr,
@@ -38,6 +41,7 @@ from engine.mapping.ast import (
     Resources,
     Segment,
     Step,
+    Top,
     Variable,
     Where,
 )
@@ -45,6 +49,8 @@ from engine.mapping.scanning import MAX_LENGTH, WORD, Scanner, Unreadable
 from engine.syntax import Diagnostics, Scalar
 
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}(?!\w)")
+# Hyphens belong to XML names; a minus sign between paths stands with spaces.
+_XML_NAME: Final = re.compile(r"(?:[^\W\d]\w*(?:-\w+)*:)?[^\W\d]\w*(?:-\w+)*|\*")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _COMPARISON: Final = re.compile(r"==|!=|<=|>=|<|>|(?:in|matches)(?!\w)|not\s+in(?!\w)")
 _RESERVED: Final = frozenset({"and", "or", "not", "in", "matches", "true", "false", "last"})
@@ -239,6 +245,8 @@ class _Parser(Scanner):
             return Variable(word.group(), start, self.at)
         if char == ".":
             return self.item()
+        if char == "/" and self.steps_down():
+            return Top(start, start)
         return self.named()
 
     def named(self) -> Expr:
@@ -269,7 +277,7 @@ class _Parser(Scanner):
             )
         if self.format == "fhir" and name[0].isupper():
             return Resources(name, start, self.at)
-        begins = "$src" if self.format == "json" else "a resource type, such as Patient"
+        begins = _BEGINS.get(self.format, "$src")
         raise Unreadable(
             "M104",
             start,
@@ -327,6 +335,8 @@ class _Parser(Scanner):
             char = self.text[self.at : self.at + 1]
             if char == ".":
                 steps.append(self.dotted(root, steps))
+            elif char == "/" and self.steps_down():
+                steps.append(self.down())
             elif char == "[":
                 steps.append(self.selector())
             elif char == "-" and self.follows_segment(root, steps):
@@ -336,6 +346,44 @@ class _Parser(Scanner):
                 steps.append(self.numbered(found))
             else:
                 return tuple(steps)
+
+    def steps_down(self) -> bool:
+        """Whether this slash begins a step of an XML path, rather than dividing."""
+        if self.format not in XML_FORMATS:
+            return False
+        after = self.text[self.at + 1 : self.at + 2]
+        return after in ("@", "*", "'", '"') or _XML_NAME.match(after) is not None
+
+    def down(self) -> Step:
+        """``/name``, ``/p:name``, ``/*``, ``/'any name'`` or ``/@name``."""
+        start = self.at
+        self.at += 1
+        if self.sees("@"):
+            return self.attribute(start)
+        if self.text[self.at] in "'\"":
+            return Name(self.quoted(), start, self.at)
+        found = _XML_NAME.match(self.text, self.at)
+        assert found is not None  # noqa: S101 - see steps_down
+        self.at = found.end()
+        if self.sees("("):
+            raise Unreadable(
+                "M104",
+                start,
+                f"'{found.group()}()' is XPath's",
+                length=self.at - start,
+                help="an element gives its text; '| text' gives all text inside; "
+                "xpath('…') evaluates XPath",
+            )
+        return Name(found.group(), start, self.at)
+
+    def attribute(self, start: int) -> Step:
+        self.at += 1
+        found = _XML_NAME.match(self.text, self.at)
+        if found is None or found.group() == "*":
+            self.unexpected(help="the name of an attribute comes after '@'")
+            raise AssertionError
+        self.at = found.end()
+        return Attribute(found.group(), start, self.at)
 
     def follows_segment(self, root: Expr, steps: list[Step]) -> bool:
         if self.format != "hl7v2":
@@ -355,6 +403,14 @@ class _Parser(Scanner):
         if after in ("'", '"'):
             self.at += 1
             return Name(self.quoted(), start, self.at)
+        if after == "@" and self.format in XML_FORMATS:
+            self.at += 1
+            return self.attribute(start)
+        if self.format in XML_FORMATS:
+            xml_name = _XML_NAME.match(self.text, start + 1)
+            if xml_name is not None:
+                self.at = xml_name.end()
+                return Name(xml_name.group(), start, self.at)
         digits = _DIGITS.match(self.text, start + 1)
         if digits is not None:
             if self.follows_segment(root, steps):
@@ -417,6 +473,14 @@ class _Parser(Scanner):
         self.predicates -= 1
         self.expect("]", start)
         return Where(test, start, self.at)
+
+
+_BEGINS: Final = {
+    "fhir": "a resource type, such as Patient",
+    "xml": "'/' and the root's name",
+    "soap": "'/' and an element's name",
+    "cda": "/ClinicalDocument",
+}
 
 
 def _word_help(name: str) -> str | None:

@@ -5,25 +5,28 @@ A file with ``out:`` is a mapping; one without is a library of maps and tables f
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
 from typing import Final
 
+from engine.formats.xml import XML_FORMATS
 from engine.mapping.headers import header_of
+from engine.mapping.namespaces import known_namespaces, read_namespaces
 from engine.mapping.program import PARAMETER_TYPES
 from engine.mapping.tables import Table, read_table
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
-SOURCES: Final = ("hl7v2", "json", "fhir")
-TARGETS: Final = ("hl7v2", "json", "fhir")
+SOURCES: Final = ("hl7v2", "json", "fhir", *XML_FORMATS)
+TARGETS: Final = ("hl7v2", "json", "fhir", *XML_FORMATS)
 _KEYS: Final = (
     "mapping", "description", "from", "to", "import", "params", "let", "out", "maps", "tables",
 )  # fmt: skip
 _FROM: Final = (
     "format", "message", "messages", "version", "versions", "resource", "type", "event", "root",
-    "when", "priority",
+    "when", "priority", "namespaces",
 )  # fmt: skip
-_TO: Final = ("format", "message", "version", "resource", "type")
+_TO: Final = ("format", "message", "version", "resource", "type", "namespaces")
 _MAP: Final = ("args", "let", "key", "out", "description")
 
 
@@ -37,6 +40,7 @@ class MapDefinition:
     let: Mapping | None = None
     identity: tuple[Scalar, ...] = ()
     """``key:``, what tells its resource from others when something refers to it."""
+    namespaces: Dictionary[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -47,6 +51,10 @@ class MapFile:
     root: Mapping
     source: str | None = None
     target: str | None = None
+    source_namespaces: Dictionary[str, str] = field(default_factory=dict)
+    """All that paths may use, by prefix."""
+    target_namespaces: Dictionary[str, str] = field(default_factory=dict)
+    """Those that are declared; they are written on the root."""
     imports: tuple[Scalar, ...] = ()
     parameters: dict[str, str] = field(default_factory=dict)
     let: Mapping | None = None
@@ -83,6 +91,10 @@ def read_map_file(
     header_of(root, name, diagnostics)
     found.source = _format(root, "from", _FROM, SOURCES, diagnostics, wanted=not library)
     found.target = _format(root, "to", _TO, TARGETS, diagnostics, wanted=not library)
+    found.source_namespaces = known_namespaces(
+        found.source, read_namespaces(_inside(root, "from"), found.source, diagnostics)
+    )
+    found.target_namespaces = read_namespaces(_inside(root, "to"), found.target, diagnostics)
     found.imports = _names(root.get("import"), "import", diagnostics)
     found.parameters = _parameters(root.get("params"), diagnostics)
     found.let = _section(root, "let", diagnostics)
@@ -93,7 +105,7 @@ def read_map_file(
         return None
     maps = _section(root, "maps", diagnostics)
     for key, node in maps.entries if maps else ():
-        definition = _map(key, node, found.source, diagnostics)
+        definition = _map(key, node, found, diagnostics)
         if definition is not None:
             found.maps[key.text] = definition
     tables = _section(root, "tables", diagnostics)
@@ -185,9 +197,12 @@ def _parameters(node: Node | None, diagnostics: Diagnostics) -> dict[str, str]:
     return found
 
 
-def _map(
-    key: Scalar, node: Node, source: str | None, diagnostics: Diagnostics
-) -> MapDefinition | None:
+def _inside(root: Mapping, side: str) -> Node | None:
+    node = root.get(side)
+    return node.get("namespaces") if isinstance(node, Mapping) else None
+
+
+def _map(key: Scalar, node: Node, file: MapFile, diagnostics: Diagnostics) -> MapDefinition | None:
     out = node.get("out") if isinstance(node, Mapping) else None
     if not isinstance(node, Mapping) or out is None:
         diagnostics.at("M001", key, f"map '{key.text}' has no out", help="{args: [x], out: {…}}")
@@ -199,4 +214,6 @@ def _map(
     arguments = _names(node.get("args"), "args", diagnostics)
     identity = _names(node.get("key"), "key", diagnostics)
     let = _section(node, "let", diagnostics)
-    return MapDefinition(key.text, arguments, out, key, source, let, identity)
+    return MapDefinition(
+        key.text, arguments, out, key, file.source, let, identity, file.source_namespaces
+    )

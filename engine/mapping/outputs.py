@@ -11,7 +11,8 @@ from collections.abc import Mapping as Dictionary
 from typing import Any, Final
 
 from engine.formats.null import NULL
-from engine.mapping.ast import Call, Every, Expr, Name, Number, Path, Segment, Variable
+from engine.formats.xml import XML_FORMATS
+from engine.mapping.ast import Call, Every, Expr, Name, Number, Path, Segment, Variable, Where
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.directives import (
     SPREADS,
@@ -28,14 +29,16 @@ from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.invariants import since
 from engine.mapping.looks import looks_like_expression
 from engine.mapping.loops import loop_code, tracing_loop_code
+from engine.mapping.namespaces import check_key
 from engine.mapping.objects import list_of_one, object_code
 from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_tree import copied
+from engine.mapping.paths_xml import origin_code
 from engine.mapping.runstate import SOURCES, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
 from engine.mapping.tracing import Reading, Rule, joined, traced_value
-from engine.syntax import Mapping, Node, Scalar, Sequence
+from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
 _DIRECTIVES: Final = (
@@ -53,7 +56,8 @@ class OutputCompiler:
     def __init__(self, unit: Unit, target: str) -> None:
         self.unit, self.target = unit, target
         self.rules: list[Rule] = []
-        self.drops_null = target == "fhir"
+        self.drops_null = target == "fhir" or target in XML_FORMATS
+        self.namespaces: Dictionary[str, str] = {}  # of an XML target
 
     def whole(self, code: Code) -> Code:
         """One function for all that ``code`` calls; explaining keeps the closures apart."""
@@ -245,7 +249,8 @@ class OutputCompiler:
         if self.unit.trace:
             origin = inner.names[header[1]].origin = layout.cell()
             self.unit.origins[cell] = origin
-        if tree is not None and isinstance(tree, Path) and not _walks(tree):
+        in_xml = self.unit.format in XML_FORMATS
+        if tree is not None and isinstance(tree, Path) and not _walks(tree, in_xml):
             self.unit.diagnostics.add(
                 "M605",
                 loop.at(tree.start),
@@ -324,15 +329,22 @@ class OutputCompiler:
                 self.unit.diagnostics.at("M007", key, f"'{key.text}' has a meaning already")
             scope.names[key.text] = binding
             if self.unit.trace and isinstance(value, Scalar):
-                assigned.append(self.origin_of_let(binding, value))
+                assigned.append(self.origin_of_let(binding, value, scope))
             assigned.append((binding.cell, found.code))
         return assigned
 
-    def origin_of_let(self, binding: Binding, value: Scalar) -> tuple[int, Code]:
+    def origin_of_let(self, binding: Binding, value: Scalar, scope: Scope) -> tuple[int, Code]:
         binding.origin = self.unit.layout.cell()
         self.unit.origins[binding.cell] = binding.origin
+        return binding.origin, self.origin_of(value, scope)
+
+    def origin_of(self, value: Scalar, scope: Scope) -> Code:
+        """Explaining only: where what this scalar gives to a variable comes from."""
         text = value.text.removeprefix("=").strip()
-        return binding.origin, lambda run: text
+        tree = None
+        if is_expression(value.text):
+            tree = parse_expression(value, self.unit.format, Diagnostics())
+        return origin_code(ExpressionCompiler(self.unit, scope, value), tree, text)
 
     def warn_unused(self, scope: Scope) -> None:
         for name, binding in scope.names.items():
@@ -377,6 +389,8 @@ class OutputCompiler:
         text = key.text
         if is_expression(text):
             self.unit.diagnostics.at("M507", key, "a key is literal text")
+        if self.target in XML_FORMATS:
+            check_key(key, self.namespaces, self.unit.diagnostics)
         if self.target != "hl7v2":
             return literal_text(text), False
         if text.isdecimal() and text.isascii() and 0 < int(text) < 10_000:
@@ -459,7 +473,7 @@ def _gives_segments(tree: Expr, scope: Scope) -> bool:
     return False
 
 
-def _walks(tree: Path) -> bool:
-    return any(isinstance(step, Every) for step in tree.steps) or not isinstance(
-        tree.steps[-1], Name | Number
-    )
+def _walks(tree: Path, in_xml: bool) -> bool:
+    if any(isinstance(step, Every) for step in tree.steps):
+        return True
+    return not isinstance(tree.steps[-1], Name | Number | (Where if in_xml else Number))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.formats.xml import XML_FORMATS
 from engine.mapping import paths_hl7v2 as hl7
 from engine.mapping.ast import (
     Every,
@@ -20,12 +21,14 @@ from engine.mapping.ast import (
     Resources,
     Segment,
     Step,
+    Top,
     Variable,
     Where,
 )
 from engine.mapping.closures import Compiled
 from engine.mapping.failures import failed
 from engine.mapping.paths_tree import names_from
+from engine.mapping.paths_xml import compile_xml_path
 from engine.mapping.runstate import UNREAD, Code, Run
 from engine.mapping.scope import Scope
 from engine.mapping.selection import Advance, Selector, node_code, value_code
@@ -45,6 +48,12 @@ def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) ->
             "a map sees only its arguments",
             f"give {root.name} to the map as an argument",
         )
+    if isinstance(root, Top) and compiler.scope.within_map:
+        return compiler.refuse(
+            "M308", root, "a map sees only its arguments", "give it the element as an argument"
+        )
+    if compiler.unit.format in XML_FORMATS:
+        return compile_xml_path(compiler, node, as_value=as_value)
     if compiler.unit.format != "hl7v2":
         for step in steps:
             if isinstance(step, Number):

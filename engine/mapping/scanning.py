@@ -24,6 +24,7 @@ _HINTS: Final = {
     "&&": "write 'and'",
     "=": "write '==' to compare",
     "&": "write 'and'",
+    "@": "an attribute of the item is .@name",
     "%": "there is no remainder",
     ":": "names of arguments are not written here",
     "{": "an object is written in YAML, below its key",

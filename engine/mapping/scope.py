@@ -102,6 +102,8 @@ class Unit:
     diagnostics: Diagnostics
     functions: Mapping[str, Function]
     layout: Layout = field(default_factory=Layout)
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    """Of the paths of an XML source, by prefix."""
     tables: Mapping[str, Table] = field(default_factory=dict)
     used_tables: set[str] = field(default_factory=set)
     map_named: Callable[[str], MapCode | None] = lambda name: None

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.formats.hl7v2 import Segment
 from engine.formats.null import NULL
+from engine.formats.xml import Element, direct_text
 from engine.mapping.elements import Component, Group, Repetition, component_leaf
 from engine.mapping.runstate import Run
 
@@ -23,7 +24,10 @@ class NotText(ValueError):
 
 
 def leaf(run: Run, node: Any) -> Any:
-    """A node as a value: HL7 parts become text, lists lose what is missing.  Raises NotText."""
+    """A node as a value: HL7 parts and XML elements become text, lists lose what is missing.
+
+    Raises NotText.
+    """
     kind = node.__class__
     if kind in PLAIN or node is NULL:
         return node
@@ -31,9 +35,18 @@ def leaf(run: Run, node: Any) -> Any:
         return component_leaf(run, node[0]) if node else None
     if kind is list:
         return [value for value in [leaf(run, item) for item in node] if value is not None] or None
+    if kind is Element:
+        return direct_text(node)
     if kind is Segment or kind is Group:
         raise NotText("a segment is not a value: name one of its fields")
     return node
+
+
+def is_element(value: Any) -> bool:
+    """An XML element, or a list of them: there, whatever it holds."""
+    return value.__class__ is Element or (
+        value.__class__ is list and bool(value) and value[0].__class__ is Element
+    )
 
 
 def truth(value: Any) -> bool:

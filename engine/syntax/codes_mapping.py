@@ -32,7 +32,7 @@ ROWS: tuple[Code, ...] = (
         "M004",
         _E,
         "an unknown format",
-        "Mappings read and write the formats hl7v2, json and fhir.",
+        "Mappings read and write the formats hl7v2, json, fhir, xml, soap and cda.",
     ),
     Code(
         "M005",
@@ -86,7 +86,7 @@ ROWS: tuple[Code, ...] = (
         _E,
         "not a path of this format",
         "HL7 v2 paths are PID-5.1 and OBX[2]-5, FHIR paths begin with a resource type, JSON paths "
-        "with $src. Numbered parts exist in HL7 only.",
+        "with $src, XML paths with / and the root's name. Numbered parts exist in HL7 only.",
     ),
     Code(
         "M105",
@@ -113,6 +113,26 @@ ROWS: tuple[Code, ...] = (
         _E,
         "group() of something that is no segment",
         "group('OBR') gives each OBR with the segments that belong to it. It exists for HL7 v2.",
+    ),
+    Code(
+        "M151",
+        _E,
+        "a prefix without a namespace",
+        "from: and to: declare prefixes: namespaces: {p: 'urn:…'}, '' for names without one. CDA "
+        "knows sdtc and xsi, SOAP knows soap and xsi.",
+    ),
+    Code(
+        "M152",
+        _E,
+        "namespaces that cannot be read",
+        "namespaces: {p: 'urn:…', '': 'urn:…'} maps prefixes to URIs, for xml, soap and cda.",
+    ),
+    Code(
+        "M153",
+        _E,
+        "a key that is no XML name",
+        "In an XML target keys are element names with or without a prefix, '@name' attributes, "
+        "'#text' the text, and '#content' a list of texts and elements.",
     ),
     Code(
         "M201",

@@ -40,6 +40,7 @@ HOMES: dict[str, set[str]] = {
     "aiohttp": {"engine.cli", "engine.demo"},
     "alembic": {"engine.store"},
     "httptools": {"connectors.http", "connectors.webclient"},
+    "lxml": {"engine.formats"},
     "prometheus_client": {"engine.api", "engine.observe"},
     "pytest": {"engine.testing"},
     "rich": {"engine.cli", "engine.demo"},
