@@ -93,6 +93,17 @@ class Hl7Message:
         """Every segment, in order."""
         return [self._segment(number) for number, line in enumerate(self._split()) if line]
 
+    def outline(self) -> tuple[list[str], list[int]]:
+        """The names of all segments, in order, and for each what `nth` takes; nothing is split
+        into fields."""
+        lines = self._split()
+        numbers = [number for number, line in enumerate(lines) if line]
+        return [lines[number][:3] for number in numbers], numbers
+
+    def nth(self, number: int) -> Segment:
+        """The segment of a number that `outline` gave."""
+        return self._segment(number)
+
     def _segment(self, number: int) -> Segment:
         segment = self._segments.get(number)
         if segment is None:
