@@ -37,6 +37,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupName:
+    """``ORDER_OBSERVATION`` at the start of a path: groups of the message's structure."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """``$name``."""
 
@@ -178,7 +187,7 @@ class Operation:
     end: int
 
 
-Root: TypeAlias = Segment | Variable | Resources | Item | Top
+Root: TypeAlias = Segment | GroupName | Variable | Resources | Item | Top
 Step: TypeAlias = Name | Attribute | Number | Index | Every | Where
 Expr: TypeAlias = Literal | ListOf | Root | Path | Call | Not | Negative | Required | Operation
 

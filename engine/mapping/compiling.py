@@ -122,6 +122,7 @@ class _Compilation:
             target=self.file.target,
         )
         self.unit.namespaces = self.file.source_namespaces
+        self.unit.structure = self.file.messages[0] if self.file.messages else ""
         self.outputs = OutputCompiler(self.unit, self.file.target)
         self.outputs.namespaces = known_namespaces(self.file.target, self.file.target_namespaces)
         self.unit.map_named = self.map_named

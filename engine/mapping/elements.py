@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.formats.hl7v2 import Hl7Message, Segment
+from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.null import NULL
 from engine.mapping.runstate import COMPONENT, ESCAPE, REPETITION, SUBCOMPONENT, UNESCAPE, Run
 
@@ -28,21 +29,30 @@ class Component(list[str]):
 class Group:
     """A segment and those that belong to it, with the segments that stand before all groups."""
 
-    __slots__ = ("header", "segments")
+    __slots__ = ("around", "header", "segments")
 
     def __init__(self, segments: list[Segment], header: dict[str, list[Segment]]) -> None:
         self.segments, self.header = segments, header
+        self.around: SegmentGroup | None = None
+        """The group of the message's structure that this one was looked for in."""
 
     def all(self, name: str) -> Sequence[Segment]:
         own = [segment for segment in self.segments if segment.name == name]
-        return own or self.header.get(name, ())
+        if own or name in self.header or self.around is None:
+            return own or self.header.get(name, ())
+        return self.around.all(name)
 
     def first(self, name: str) -> Segment | None:
         for segment in self.segments:
             if segment.name == name:
                 return segment
         outside = self.header.get(name)
-        return outside[0] if outside else None
+        if outside or self.around is None:
+            return outside[0] if outside else None
+        return self.around.first(name)
+
+
+GROUPS: Final = (Group, SegmentGroup)
 
 
 # How deep a segment stands in the abstract messages of chapters 3, 4 and 7: a group ends where a

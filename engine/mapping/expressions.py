@@ -17,6 +17,7 @@ from engine.formats.xml import XML_FORMATS
 from engine.mapping.ast import (
     Call,
     Expr,
+    GroupName,
     Item,
     ListOf,
     Literal,
@@ -93,6 +94,13 @@ class ExpressionCompiler:
                     f"the segment {name} is not a value",
                     f"name one of its fields: {name}-1",
                 )
+            case GroupName(name):
+                return self.refuse(
+                    "M107",
+                    node,
+                    f"the group {name} is not a value",
+                    "name a field of one of its segments, or walk it with $for",
+                )
             case Variable():
                 return self.variable_value(node)
             case Path() | Resources() | Item() | Top():
@@ -110,7 +118,7 @@ class ExpressionCompiler:
                     return NOTHING_AT_ALL
                 cell = binding.cell
                 return Compiled(lambda run: run[cell])
-            case Segment() | Path() | Resources() | Item() | Top():
+            case Segment() | GroupName() | Path() | Resources() | Item() | Top():
                 return compile_path(self, node, as_value=False)
             case _:
                 return self.common(node, self.node)

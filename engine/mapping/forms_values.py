@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract import MappingError
 from engine.formats.hl7v2 import Segment
+from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.null import NULL
 from engine.formats.xml import Element, text_inside
 from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
-from engine.mapping.elements import Component, Group, Repetition, groups, whole_text
+from engine.mapping.elements import GROUPS, Component, Repetition, groups, whole_text
 from engine.mapping.failures import FunctionError, failed
 from engine.mapping.form import literal_of
 from engine.mapping.functions.lists import flat
@@ -44,10 +45,13 @@ def compile_group(compiler: ExpressionCompiler, call: Call) -> Compiled:
         return Compiled(lambda run: groups(run[DOCUMENT].all, name) or None)
 
     def nested(run: Run) -> Any:
-        outer: Group = run[inside]
+        outer = run[inside]
         found = groups(outer.segments, name)
         for group in found:
-            group.header = {**outer.header, **group.header}
+            if outer.__class__ is SegmentGroup:
+                group.around = outer
+            else:
+                group.header, group.around = {**outer.header, **group.header}, outer.around
         return found or None
 
     return Compiled(nested)
@@ -119,7 +123,7 @@ def compile_end(position: int) -> Callable[[ExpressionCompiler, Call], Compiled]
                 value = value[position] if value else None
             if value.__class__ in (Repetition, Component, Element):
                 return leaf(run, value)
-            if value.__class__ in (Segment, Group):
+            if value.__class__ in (Segment, *GROUPS):
                 raise failed("R304", where, "a segment is not a value: name one of its fields")
             return value
 

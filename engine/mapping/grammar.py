@@ -27,6 +27,7 @@ from engine.mapping.ast import (
     Call,
     Every,
     Expr,
+    GroupName,
     Index,
     Item,
     ListOf,
@@ -51,6 +52,7 @@ from engine.syntax import Diagnostics, Scalar
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}(?!\w)")
 # Hyphens belong to XML names; a minus sign between paths stands with spaces.
 _XML_NAME: Final = re.compile(r"(?:[^\W\d]\w*(?:-\w+)*:)?[^\W\d]\w*(?:-\w+)*|\*")
+_GROUP: Final = re.compile(r"[A-Z][A-Z0-9_]{3,}")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _COMPARISON: Final = re.compile(r"==|!=|<=|>=|<|>|(?:in|matches)(?!\w)|not\s+in(?!\w)")
 _RESERVED: Final = frozenset({"and", "or", "not", "in", "matches", "true", "false", "last"})
@@ -60,6 +62,11 @@ _CALLABLE: Final = frozenset({"last", "matches"})
 def is_expression(text: str) -> bool:
     """``==`` begins a literal that starts with ``=``."""
     return text.startswith("=") and not text.startswith("==")
+
+
+def is_group_name(name: str) -> bool:
+    """``ORDER_OBSERVATION``: capitals, and too long for a segment."""
+    return len(name) > 3 and _GROUP.fullmatch(name) is not None
 
 
 def parse_expression(
@@ -267,10 +274,12 @@ class _Parser(Scanner):
         if self.format == "hl7v2":
             if _SEGMENT.fullmatch(name):
                 return Segment(name, start, self.at)
+            if is_group_name(name):
+                return GroupName(name, start, self.at)
             raise Unreadable(
                 "M104",
                 start,
-                f"'{name}' is not a segment",
+                f"'{name}' is not a segment or a group",
                 length=len(name),
                 help=_word_help(name)
                 or "a path begins with a segment's name, such as PID-5.1, or with a variable",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.mapping.ast import Call, Expr, Item, Segment, Variable, children
+from engine.mapping.ast import Call, Expr, GroupName, Item, Segment, Variable, children
 from engine.mapping.closures import Compiled
 from engine.mapping.runstate import UNREAD, Code, Layout, Run
 from engine.mapping.scope import Scope
@@ -30,7 +30,9 @@ def since(tree: Expr, scope: Scope) -> Scope | None:
                 return None
             owner = owner.names[node.name].since or owner
             found.add(id(owner))
-        elif isinstance(node, Segment) or (isinstance(node, Call) and node.name == "group"):
+        elif isinstance(node, Segment | GroupName) or (
+            isinstance(node, Call) and node.name == "group"
+        ):
             found.add(id(scope.home()))
         elif isinstance(node, Item):
             continue  # of a predicate within the tree

@@ -55,6 +55,8 @@ class MapFile:
     """All that paths may use, by prefix."""
     target_namespaces: Dictionary[str, str] = field(default_factory=dict)
     """Those that are declared; they are written on the root."""
+    messages: tuple[str, ...] = ()
+    """The message structures that it says it reads."""
     imports: tuple[Scalar, ...] = ()
     parameters: dict[str, str] = field(default_factory=dict)
     let: Mapping | None = None
@@ -95,6 +97,7 @@ def read_map_file(
         found.source, read_namespaces(_inside(root, "from"), found.source, diagnostics)
     )
     found.target_namespaces = read_namespaces(_inside(root, "to"), found.target, diagnostics)
+    found.messages = _messages(root.get("from"))
     found.imports = _names(root.get("import"), "import", diagnostics)
     found.parameters = _parameters(root.get("params"), diagnostics)
     found.let = _section(root, "let", diagnostics)
@@ -157,6 +160,12 @@ def _format(
         )
         return None
     return format.text
+
+
+def _messages(node: Node | None) -> tuple[str, ...]:
+    given = node.get("message") if isinstance(node, Mapping) else None
+    several = given.items if isinstance(given, Sequence) else (given,)
+    return tuple(one.text for one in several if isinstance(one, Scalar))
 
 
 def _names(node: Node | None, what: str, diagnostics: Diagnostics) -> tuple[Scalar, ...]:

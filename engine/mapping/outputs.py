@@ -12,7 +12,18 @@ from typing import Any, Final
 
 from engine.formats.null import NULL
 from engine.formats.xml import XML_FORMATS
-from engine.mapping.ast import Call, Every, Expr, Name, Number, Path, Segment, Variable, Where
+from engine.mapping.ast import (
+    Call,
+    Every,
+    Expr,
+    GroupName,
+    Name,
+    Number,
+    Path,
+    Segment,
+    Variable,
+    Where,
+)
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.directives import (
     SPREADS,
@@ -25,10 +36,11 @@ from engine.mapping.directives import (
 )
 from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.fusing import fuse_later
-from engine.mapping.grammar import is_expression, parse_expression
+from engine.mapping.grammar import is_expression, is_group_name, parse_expression
 from engine.mapping.invariants import since
 from engine.mapping.looks import looks_like_expression
 from engine.mapping.loops import loop_code, tracing_loop_code
+from engine.mapping.message_groups import only_groups
 from engine.mapping.namespaces import check_key
 from engine.mapping.objects import list_of_one, object_code
 from engine.mapping.paths_hl7v2 import HEADERS
@@ -236,7 +248,9 @@ class OutputCompiler:
         source: Code = (lambda run: None) if tree is None else compiler.node(tree).code
         layout = self.unit.layout
         cell, index = layout.cell(), layout.cell()
-        walks_group = tree is not None and _is_group(tree)
+        walks_group = tree is not None and self.unit.format == "hl7v2" and _is_group(tree)
+        if walks_group:
+            source = only_groups(source)
         inner = Scope(scope, group=cell if walks_group else None)
         inner.loops = True
         # A group need not be named: its segments are found by their own names.
@@ -456,9 +470,13 @@ def _gives_object(node: Node) -> bool:
 
 
 def _is_group(tree: Expr) -> bool:
+    if isinstance(tree, GroupName):
+        return True
     if isinstance(tree, Path):
-        plain = not any(isinstance(step, Name | Number) for step in tree.steps)
-        return plain and _is_group(tree.root)
+        named = [step for step in tree.steps if isinstance(step, Name | Number)]
+        if named:
+            return isinstance(named[-1], Name) and is_group_name(named[-1].name)
+        return _is_group(tree.root)
     return isinstance(tree, Call) and tree.name == "group"
 
 
@@ -469,7 +487,8 @@ def _gives_segments(tree: Expr, scope: Scope) -> bool:
             return name not in HEADERS
         case Path(Variable(variable), (Name(name), Every())):
             binding = scope.find(variable)
-            return binding is not None and binding.holds_group and name not in HEADERS
+            segment = name not in HEADERS and not is_group_name(name)
+            return binding is not None and binding.holds_group and segment
     return False
 
 

@@ -13,6 +13,7 @@ from engine.mapping import paths_hl7v2 as hl7
 from engine.mapping.ast import (
     Every,
     Expr,
+    GroupName,
     Index,
     Item,
     Name,
@@ -27,6 +28,7 @@ from engine.mapping.ast import (
 )
 from engine.mapping.closures import Compiled
 from engine.mapping.failures import failed
+from engine.mapping.message_groups import every_group, first_group
 from engine.mapping.paths_tree import names_from
 from engine.mapping.paths_xml import compile_xml_path
 from engine.mapping.runstate import UNREAD, Code, Run
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) -> Compiled:
     root: Expr = node.root if isinstance(node, Path) else node
     steps: tuple[Step, ...] = node.steps if isinstance(node, Path) else ()
-    if isinstance(root, Segment) and compiler.scope.within_map:
+    if isinstance(root, Segment | GroupName) and compiler.scope.within_map:
         return compiler.refuse(
             "M308",
             root,
@@ -110,6 +112,8 @@ def _fast_path(
     plain = len(numbers) == len(steps)
     if isinstance(root, Segment) and not steps:
         return Compiled(hl7.first_segment(root.name, compiler.scope.home().group))
+    if isinstance(root, GroupName):
+        return _group_path(compiler, root, steps, as_value)
     found = _field_path(compiler, root, steps, numbers, as_value)
     if found is not None:
         return found
@@ -136,6 +140,18 @@ def _fast_path(
     if steps and all(isinstance(step, Name) for step in steps) and compiler.unit.format != "hl7v2":
         names = tuple(step.name for step in steps if isinstance(step, Name))
         return Compiled(names_from(cell_of_root, names, compiler.unit.format == "fhir"))
+    return None
+
+
+def _group_path(
+    compiler: ExpressionCompiler, root: GroupName, steps: tuple[Step, ...], as_value: bool
+) -> Compiled | None:
+    """``PATIENT`` and ``ORDER_OBSERVATION[*]`` themselves."""
+    if not steps:
+        return Compiled(first_group(root.name, compiler.scope, compiler.unit))
+    if not as_value and len(steps) == 1 and isinstance(steps[0], Every):
+        every = every_group(root.name, compiler.scope, compiler.unit)
+        return Compiled(lambda run: every(run) or None)
     return None
 
 
@@ -204,7 +220,7 @@ def _general_path(
             case _:
                 if advances or selectors or step is not None:
                     advances.append(Advance(step, tuple(selectors)))
-                elif not isinstance(root, Segment):  # a list: its first item
+                elif not isinstance(root, Segment | GroupName):  # a list: its first item
                     advances.append(Advance(None, ()))
                 selectors = []
                 if isinstance(part, Name):
@@ -241,6 +257,10 @@ def _root_code(compiler: ExpressionCompiler, root: Expr, advances: list[Advance]
             if advances and advances[0].step is None:
                 return hl7.every_segment(name, group)
             return hl7.first_segment(name, group)
+        case GroupName(name):
+            if advances and advances[0].step is None:
+                return every_group(name, compiler.scope, compiler.unit)
+            return first_group(name, compiler.scope, compiler.unit)
         case Resources(name):
             if compiler.unit.resources_cell is None:
                 compiler.unit.resources_cell = compiler.unit.layout.cell()

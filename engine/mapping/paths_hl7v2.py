@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.formats.hl7v2 import Segment
+from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.mapping.elements import (
     Component,
     Group,
@@ -230,5 +231,7 @@ def first_of(run: Run, node: Any, number: int) -> Any:
 
 
 def named(node: Any, name: str) -> list[Any] | None:
-    """The segments of a group; None when the node is no group."""
+    """The segments of a group, or the groups in it; None when the node is no group."""
+    if node.__class__ is SegmentGroup:
+        return list(node.all(name)) if len(name) == 3 else list(node.named(name))
     return list(node.all(name)) if node.__class__ is Group else None

@@ -116,6 +116,10 @@ class Unit:
     origins: dict[int, int] = field(default_factory=dict)
     resources_cell: int | None = None
     source_cell: int | None = None
+    groups_cell: int | None = None
+    """Where the groups of the message are, once a path has asked for them."""
+    structure: str = ""
+    """The mapping's own word for the structure of messages that do not tell it."""
 
 
 @dataclass(slots=True)

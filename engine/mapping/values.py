@@ -12,7 +12,7 @@ from typing import Any
 from engine.formats.hl7v2 import Segment
 from engine.formats.null import NULL
 from engine.formats.xml import Element, direct_text
-from engine.mapping.elements import Component, Group, Repetition, component_leaf
+from engine.mapping.elements import GROUPS, Component, Repetition, component_leaf
 from engine.mapping.runstate import Run
 
 PLAIN = frozenset({str, int, Decimal, bool, type(None), dict})
@@ -37,7 +37,7 @@ def leaf(run: Run, node: Any) -> Any:
         return [value for value in [leaf(run, item) for item in node] if value is not None] or None
     if kind is Element:
         return direct_text(node)
-    if kind is Segment or kind is Group:
+    if kind is Segment or kind in GROUPS:
         raise NotText("a segment is not a value: name one of its fields")
     return node
 
