@@ -49,11 +49,6 @@ def detect(body: bytes) -> str:
     raise format_error("FORMAT-UNKNOWN")
 
 
-def root_of(body: bytes, format: str) -> str:
-    """The local name of the root element of an XML payload; empty for other formats."""
-    return root_element(_start(body))[0] if format in ("cda", "soap", "xml") else ""
-
-
 def root_element(text: str) -> tuple[str, str]:
     """Local name and namespace of the root of an XML text; empty texts when there is none."""
     found = _ROOT.match(text)

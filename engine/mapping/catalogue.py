@@ -1,7 +1,7 @@
 """Which mapping takes a document: the catalogue of a folder's mappings.
 
 For HL7 v2, from the exact to the general: the event (``ADT^A08``, also written ``ADT_A08``), the
-structure (MSH-9.3, or else the event's own), a pattern (``ADT_*``), ``any``.  For FHIR: the
+structure (the event's own, or else MSH-9.3), a pattern (``ADT_*``), ``any``.  For FHIR: the
 event of the MessageHeader, then ``when:``, then the resource alone.  XML is chosen by its root
 element.  What names nothing but its format comes last.  Among equals the higher ``priority:``
 wins, then one whose ``when:`` holds (several: by name), then an overlay before what it extends.
@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from engine.contract import Document
 from engine.formats.hl7v2 import Hl7Message
-from engine.mapping.events import structure_of
+from engine.formats.hl7v2.structure_table import name_of
+from engine.formats.xml import XmlDocument
 from engine.mapping.failures import failed
 from engine.mapping.headers import ANY, MappingHeader
 from engine.syntax import Diagnostics
@@ -40,14 +41,16 @@ class DocumentType:
         return " ".join(part for part in (self.format, self.names[0] if self.names else "") if part)
 
 
-def type_of(document: Document, root: str = "") -> DocumentType:
-    """``root`` is the local name of an XML document's root element."""
+def type_of(document: Document) -> DocumentType:
     if isinstance(document, Hl7Message):
         return _hl7v2(document)
+    if isinstance(document, XmlDocument):
+        root = document.content
+        return DocumentType(document.format, () if root is None else (_local_name(root),))
     value = getattr(document, "value", None)
     if document.format == "fhir" and isinstance(value, dict):
         return DocumentType("fhir", (str(value.get("resourceType", "")),), _event(value))
-    return DocumentType(document.format, (root,) if root else ())
+    return DocumentType(document.format)
 
 
 class Catalogue:
@@ -183,14 +186,15 @@ def _claims(header: MappingHeader) -> Sequence[tuple[str, ...]]:
 
 
 def _hl7v2(message: Hl7Message) -> DocumentType:
-    """MSH-9 as an event, as the structure it declares, as the one its event has."""
+    """The event, the structure it has, and the one that MSH-9.3 declares."""
     parts = message.header.field(9).split(message.separators.component)
-    structure = parts[2].strip() if len(parts) > 2 else ""
-    event = message.type.replace("^", "_")
-    names = dict.fromkeys(
-        name for name in (event, structure.replace("^", "_"), structure_of(event)) if name
-    )
-    return DocumentType("hl7v2", tuple(names))
+    declared = parts[2].strip() if len(parts) > 2 else ""
+    names = (message.type.replace("^", "_"), name_of(message), declared.replace("^", "_"))
+    return DocumentType("hl7v2", tuple(dict.fromkeys(name for name in names if name)))
+
+
+def _local_name(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2]
 
 
 def _event(bundle: dict[str, Any]) -> str:

@@ -23,11 +23,12 @@ from uuid import NAMESPACE_OID, uuid5
 
 from engine.contract import ChannelName, Document, MapContext, MessageId, Payload
 from engine.formats import FORMATS, detect
-from engine.formats.detecting import root_of
 from engine.formats.errors import format_error
 from engine.formats.hl7v2 import Hl7Message
 from engine.formats.hl7v2.batch import is_batch, split_batch
-from engine.mapping.catalogue import Catalogue, DocumentType, type_of
+from engine.formats.xml import XmlDocument
+from engine.formats.xml.names import V3
+from engine.mapping.catalogue import Catalogue, type_of
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import compile_expression, compile_mapping
 from engine.mapping.failures import FunctionError, failed
@@ -159,12 +160,12 @@ class Converter:
             params or {},
             timezone,
         )
-        chosen = mapping or self.choose(document, to, context, root=root_of(given.body, name))
+        chosen = mapping or self.choose(document, to, context)
         return Prepared(document, self.mapping(chosen), context)
 
-    def choose(self, document: Document, to: str, context: MapContext, *, root: str = "") -> str:
+    def choose(self, document: Document, to: str, context: MapContext) -> str:
         """The name of the mapping that takes a document.  Raises MappingError (R410, R411)."""
-        kind: DocumentType = type_of(document, root)
+        kind = type_of(document)
         return self.catalogue.choose(
             kind, to, lambda header: self._holds(header, document, context)
         )
@@ -225,10 +226,13 @@ def messages_of(body: bytes) -> tuple[bytes, ...]:
 
 
 def time_of(document: Document, zone: str) -> datetime | None:
-    """A document's own time: MSH-7, Bundle.timestamp, meta.lastUpdated."""
+    """A document's own time: MSH-7, Bundle.timestamp, meta.lastUpdated, a CDA's effectiveTime."""
     text: Any = None
     if isinstance(document, Hl7Message):
         text = document.get("MSH-7.1")
+    elif isinstance(document, XmlDocument):
+        time = document.value.find(f"{{{V3}}}effectiveTime")
+        text = None if time is None else time.get("value")
     else:
         value = getattr(document, "value", None)
         if document.format == "fhir" and isinstance(value, dict):

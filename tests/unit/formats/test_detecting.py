@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.contract import FormatError
-from engine.formats.detecting import detect, root_element, root_of
+from engine.formats.detecting import detect, root_element
 
 MSH = "MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5.1\r"
 CDA = '<?xml version="1.0"?>\n<!-- a > b -->\n<ClinicalDocument xmlns="urn:hl7-org:v3"><id/>'
@@ -48,5 +48,3 @@ def test_the_root_of_an_xml_text() -> None:
     assert root_element("<h:a xmlns:h = 'urn:x' b='>'>") == ("a", "urn:x")
     assert root_element("<!DOCTYPE a [<!ENTITY b 'c'>]><a/>") == ("a", "")
     assert root_element("no tag") == ("", "")
-    assert root_of(b"<a/>", "xml") == "a"
-    assert root_of(b"<a/>", "hl7v2") == ""

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from engine.contract import FormatError, MappingError, Payload
+from engine.formats.hl7v2 import parse
 from engine.mapping import Converter, convert
-from engine.mapping.catalogue import Catalogue, DocumentType
+from engine.mapping.catalogue import Catalogue, DocumentType, type_of
 from engine.mapping.conversion import messages_of
-from engine.mapping.events import structure_of
 from engine.mapping.headers import MappingHeader, read_header
 from engine.syntax import Diagnostics
 
@@ -105,16 +105,17 @@ def test_an_overlay_comes_before_what_it_extends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "structure"),
+    ("type", "names"),
     [
-        ("ADT_A04", "ADT_A01"),
-        ("SIU_S14", "SIU_S12"),
-        ("VXU_V04", "VXU_V04"),
-        ("ADT_A40", "ADT_A39"),
+        ("ADT^A04", ("ADT_A04", "ADT_A01")),
+        ("ADT^A08^ADT_A08", ("ADT_A08", "ADT_A01")),
+        ("ZZZ^Z01^ORU_R01", ("ZZZ_Z01", "ORU_R01")),
+        ("ORU^R01", ("ORU_R01",)),
+        ("", ()),
     ],
 )
-def test_events_share_structures(event: str, structure: str) -> None:
-    assert structure_of(event) == structure
+def test_a_message_has_its_events_structure(type: str, names: tuple[str, ...]) -> None:
+    assert type_of(parse(ADT.format(type).encode())).names == names
 
 
 # --- FHIR and XML ---------------------------------------------------------------------------
@@ -144,6 +145,20 @@ def test_xml_is_chosen_by_its_root() -> None:
     assert chosen(headers, DocumentType("cda", ("act",))) == "entry"
     with pytest.raises(MappingError, match="R410"):
         chosen(headers, DocumentType("cda", ("supply",)))
+
+
+def test_a_cda_document_is_read_by_its_mapping(tmp_path: Path) -> None:
+    (tmp_path / "cda.yaml").write_text(
+        "from: {format: cda}\nto: {format: json}\n"
+        "out: {id: = /ClinicalDocument/id.@root, now: = $now}\n",
+        "utf-8",
+    )
+    text = (
+        '<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3">'
+        '<id root="1.2"/><effectiveTime value="20260102"/></ClinicalDocument>'
+    )
+    made = json.loads(convert(text, "json", mappings=tmp_path).body)
+    assert made == {"id": "1.2", "now": "2026-01-02T00:00:00Z"}
 
 
 # --- converting -----------------------------------------------------------------------------
