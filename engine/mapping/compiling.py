@@ -13,16 +13,24 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeVar
 
+from engine.formats.fhir.definitions import definitions
 from engine.mapping.ast import Segment
 from engine.mapping.bundles import completion
 from engine.mapping.closures import Compiled
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.expressions import ExpressionCompiler
+from engine.mapping.fhir_checks import FhirChecker
 from engine.mapping.functions import BUILT_IN
 from engine.mapping.functions.signature import Function
 from engine.mapping.grammar import parse_expression
 from engine.mapping.library import EmptyLibrary, Library
-from engine.mapping.mapfile import MapDefinition, MapFile, read_map_file
+from engine.mapping.mapfile import (
+    MapDefinition,
+    MapFile,
+    fhir_version,
+    read_map_file,
+    target_resource,
+)
 from engine.mapping.namespaces import known_namespaces
 from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
@@ -71,6 +79,7 @@ def check_library(
         compilation.read_imports()
         for map_name in file.maps:
             compilation.map_named(map_name)
+        compilation.check_output()
 
 
 def compile_expression(
@@ -142,6 +151,7 @@ class _Compilation:
         used = set(self.done)
         for name in file.maps:
             self.map_named(name)
+        self.check_output()
         if not self.trace:
             self.outputs.warn_unused(inner)
             self.warn_unused(used, scope)
@@ -163,6 +173,24 @@ class _Compilation:
                 file.root, diagnostics=Diagnostics(), library=library, name=file.name, trace=True
             ),
         )
+
+    def check_output(self) -> None:
+        """FHIR's definitions, for what this file writes itself; imports are checked as files."""
+        file = self.file
+        version = fhir_version(file.root)
+        if self.trace or file.target != "fhir" or version is None:
+            return
+        checker = FhirChecker(
+            definitions(version),
+            self.diagnostics,
+            self.maps,
+            self.unit.tables,
+            file.source or "",
+        )
+        if file.out is not None:
+            checker.mapping(file.out, target_resource(file.root))
+        for definition in file.maps.values():
+            checker.map(definition)
 
     def read_imports(self) -> None:
         """The file's own names first: they may not be imported as well."""

@@ -27,7 +27,7 @@ _FROM: Final = (
     "when", "priority", "namespaces",
 )  # fmt: skip
 _TO: Final = ("format", "message", "version", "resource", "type", "namespaces")
-_MAP: Final = ("args", "let", "key", "out", "description")
+_MAP: Final = ("args", "type", "let", "key", "out", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class MapDefinition:
     let: Mapping | None = None
     identity: tuple[Scalar, ...] = ()
     """``key:``, what tells its resource from others when something refers to it."""
+    type: Scalar | None = None  # the FHIR type that it gives
     namespaces: Dictionary[str, str] = field(default_factory=dict)
 
 
@@ -118,6 +119,33 @@ def read_map_file(
             found.tables[key.text] = table
             found.table_keys[key.text] = key
     return found
+
+
+def fhir_version(root: Mapping) -> str | None:
+    """Whose definitions the output is checked against: ``to: {version: …}``, R4 when only a
+    resource is named or nothing is said (a library); None when it is not checked."""
+    text = _of_target(root, "version")
+    if text is None:
+        return "R4" if "to" not in root or "resource" in _keys_of_target(root) else None
+    if text.startswith(("R4", "4")):
+        return "R4"
+    return "R5" if text.startswith(("R5", "5")) else None
+
+
+def target_resource(root: Mapping) -> str | None:
+    """``to: {resource: Bundle}``."""
+    return _of_target(root, "resource")
+
+
+def _keys_of_target(root: Mapping) -> tuple[str, ...]:
+    to = root.get("to")
+    return to.keys() if isinstance(to, Mapping) else ()
+
+
+def _of_target(root: Mapping, key: str) -> str | None:
+    to = root.get("to")
+    found = to.get(key) if isinstance(to, Mapping) else None
+    return found.text if isinstance(found, Scalar) else None
 
 
 def _format(
@@ -223,6 +251,17 @@ def _map(key: Scalar, node: Node, file: MapFile, diagnostics: Diagnostics) -> Ma
     arguments = _names(node.get("args"), "args", diagnostics)
     identity = _names(node.get("key"), "key", diagnostics)
     let = _section(node, "let", diagnostics)
+    kind = node.get("type")
+    if kind is not None and not isinstance(kind, Scalar):
+        diagnostics.at("M001", kind, "'type' is the name of a FHIR type", help="type: HumanName")
     return MapDefinition(
-        key.text, arguments, out, key, file.source, let, identity, file.source_namespaces
+        key.text,
+        arguments,
+        out,
+        key,
+        file.source,
+        let,
+        identity,
+        type=kind if isinstance(kind, Scalar) else None,
+        namespaces=file.source_namespaces,
     )

@@ -262,6 +262,61 @@ ROWS: tuple[Code, ...] = (
         "itself repeats or has alternatives, and back-references.",
     ),
     Code(
+        "M710",
+        _E,
+        "an element that the FHIR type does not have",
+        "The names are those of FHIR's definitions for the version in to: {version: …}. A choice "
+        "such as value[x] is written with its type: valueQuantity.",
+    ),
+    Code(
+        "M711",
+        _E,
+        "a list where FHIR has one value, or one where it has a list",
+        "Entries of a list are written with '- ', even a single one. Of a choice such as "
+        "value[x], one key may stand.",
+    ),
+    Code(
+        "M712",
+        _E,
+        "the wrong kind of value for a FHIR element",
+        "Datatypes such as CodeableConcept are objects; code, date, string … are plain values; "
+        "numbers and booleans are not text.",
+    ),
+    Code(
+        "M713",
+        _E,
+        "a literal that the FHIR type does not allow",
+        "Dates are 2026-01-31, times of day have seconds, instants a zone; true and false are "
+        "written without quotes, numbers as = 5.",
+    ),
+    Code(
+        "M714",
+        _E,
+        "a code that is not in the required set",
+        "FHIR binds this element to a fixed set of codes. Of a table, every row and the value for "
+        "unmapped codes must be in it.",
+    ),
+    Code(
+        "M715",
+        _E,
+        "a required FHIR element that nothing gives",
+        "No line of the mapping could ever write it, so every output would be invalid.",
+    ),
+    Code(
+        "M716",
+        _E,
+        "a reference to a resource of the wrong type",
+        "FHIR's definitions list what this element may refer to.",
+    ),
+    Code("M717", _E, "an unknown FHIR resource", "Names are those of FHIR, such as Patient."),
+    Code(
+        "M718",
+        _E,
+        "a map or mapping that gives another FHIR type than is wanted",
+        "type: of a map names a FHIR type, such as HumanName; a map with a resourceType gives that "
+        "resource.",
+    ),
+    Code(
         "M901",
         _E,
         "a test file that cannot be run",
