@@ -33,12 +33,15 @@ _GROUPS: Final = {
     "text": "Text",
     "lists": "Lists",
     "numbers": "Numbers",
+    "units": "Units of measure",
     "dates": "Dates and times",
     "identifiers": "Identifiers",
     "names": "Names of people",
     "phones": "Telephone numbers",
     "references": "FHIR references",
     "extensions": "FHIR extensions",
+    "markup": "HTML and RTF",
+    "chinese": "Chinese text",
 }
 _UNITS: Final[Mapping[str, str]] = {
     TypeAdapter[Any](unit).json_schema()["pattern"]: name

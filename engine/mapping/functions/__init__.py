@@ -7,15 +7,18 @@ from importlib.metadata import entry_points
 from types import MappingProxyType, ModuleType
 from typing import Final
 
+import engine.mapping.functions.chinese as chinese
 import engine.mapping.functions.dates as dates
 import engine.mapping.functions.extensions as extensions
 import engine.mapping.functions.identifiers as identifiers
 import engine.mapping.functions.lists as lists
+import engine.mapping.functions.markup as markup
 import engine.mapping.functions.names as names
 import engine.mapping.functions.numbers as numbers
 import engine.mapping.functions.phones as phones
 import engine.mapping.functions.references as references
 import engine.mapping.functions.text as text
+import engine.mapping.functions.units as units
 from engine.mapping.functions.signature import NAME_OF_GROUP, Function
 
 __all__ = ["BUILT_IN", "find_functions"]
@@ -34,7 +37,20 @@ def collect(*modules: ModuleType) -> dict[str, Function]:
 
 
 BUILT_IN: Final[Mapping[str, Function]] = MappingProxyType(
-    collect(text, lists, numbers, dates, identifiers, names, phones, references, extensions)
+    collect(
+        text,
+        lists,
+        numbers,
+        units,
+        dates,
+        identifiers,
+        names,
+        phones,
+        references,
+        extensions,
+        markup,
+        chinese,
+    )
 )
 
 
