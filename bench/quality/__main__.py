@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from bench.quality.corpora import ROOT, Pair, read_pairs
 from bench.quality.measuring import measure
+from bench.quality.outputs import convert_all
 from bench.quality.quick import show, show_pair
+from bench.quality.report import FILE, write
 from engine.mapping import Converter
 
 
@@ -23,14 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--top", type=int, default=25, help="how many paths to list")
     parser.add_argument("--pair", default="", help="the values of the pair with this id")
     given = parser.parse_args(arguments)
-    words = given.only.split() or [given.pair]
+    words = (given.only or given.pair).split()
     chosen = [pair for pair in read_pairs() if all(word in _text(pair) for word in words)]
     if not chosen:
         print(f"no pair has {given.only!r} in its corpus, direction or id", file=sys.stderr)
         return 1
     converter = Converter(ROOT / "mappings")
     measured = [measure(pair, converter) for pair in chosen]
-    if given.pair:
+    if not words:
+        write(measured, convert_all(converter))
+        print(f"{FILE.relative_to(ROOT)} is written")
+    elif given.pair:
         for one in measured:
             show_pair(one)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +20,24 @@ _FORMATS: Final = {"v2": "hl7v2", "fhir": "fhir", "cda": "cda", "cda-entry": "cd
 class Pair:
     id: str
     corpus: str
-    direction: str  # v2->fhir, fhir->v2, cda->fhir, cda-entry->fhir
+    direction: str  # v2->fhir, fhir->v2, v2->fhir->v2, cda->fhir, cda-entry->fhir
     source: Path
     expected: Path
     site: str | None = None  # the site whose own transformation made what is expected
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """The formats that it is converted to, one after the other."""
+        return tuple(_FORMATS[step] for step in self.direction.split("->")[1:])
+
+    @property
     def to(self) -> str:
-        return _FORMATS[self.direction.partition("->")[2]]
+        return self.steps[-1]
+
+    @property
+    def produced(self) -> Path:
+        ending = ".hl7" if self.to == "hl7v2" else ".json"
+        return WORK / self.direction.replace("->", "-to-") / f"{self.id}{ending}"
 
     @property
     def group(self) -> str:
@@ -37,7 +46,8 @@ class Pair:
 
 
 def read_pairs() -> list[Pair]:
-    """Those of the manifest; one that was checked both ways is two."""
+    """Those of the manifest; one that was checked both ways is read both ways, and once there and
+    back."""
     found: list[Pair] = []
     for row in json.loads((CORPORA / "manifest.json").read_bytes()):
         source, expected = CORPORA / row["input"], CORPORA / row["expected"]
@@ -46,6 +56,7 @@ def read_pairs() -> list[Pair]:
         if direction == "v2<->fhir":
             found.append(Pair(row["id"], corpus, "v2->fhir", source, expected, site))
             found.append(Pair(row["id"], corpus, "fhir->v2", expected, source, site))
+            found.append(Pair(row["id"], corpus, "v2->fhir->v2", source, source, site))
         elif direction == "fhir->v2" and source.suffix == ".hl7":  # named the other way round
             found.append(Pair(row["id"], corpus, direction, expected, source, site))
         else:
@@ -53,8 +64,15 @@ def read_pairs() -> list[Pair]:
     return found
 
 
-def messages() -> Iterator[Path]:
-    yield from sorted((CORPORA / "messages").rglob("*.hl7"))
+def messages() -> list[Path]:
+    """Messages of many senders, with nothing to compare them to."""
+    return sorted((CORPORA / "messages").rglob("*.hl7"))
+
+
+def official_structures() -> frozenset[str]:
+    """Those for which HL7 publishes a message map."""
+    names = (CORPORA / "v2-to-fhir-maps/messages").glob("HL7_Message_-_FHIR_R4__*.csv")
+    return frozenset(path.name.split("__")[1].split("_-_")[0] for path in names)
 
 
 def _json(expected: Path) -> Path:

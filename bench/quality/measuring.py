@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.quality.corpora import WORK, Pair
+from bench.quality.corpora import Pair
 from bench.quality.tools import CLASSES, IGNORED_V2, compare, compare_v2, options
 from engine.contract import EngineError
 from engine.mapping import Converter
@@ -56,16 +55,19 @@ class Score:
 def measure(pair: Pair, converter: Converter) -> Measured:
     """An input that cannot be converted has every expected leaf missing."""
     measured = Measured(pair)
-    ending = ".hl7" if pair.to == "hl7v2" else ".json"
-    produced = WORK / pair.direction.replace("->", "-to-") / f"{pair.id}{ending}"
+    produced = pair.produced
     produced.parent.mkdir(parents=True, exist_ok=True)
     produced.unlink(missing_ok=True)
+    body, used = pair.source.read_bytes(), []
     try:
-        ready = converter.prepare(pair.source.read_bytes(), pair.to)
-        measured.mapping = ready.mapping.name
-        produced.write_bytes(ready.mapping.render(ready.document, ready.context).body)
+        for step in pair.steps:
+            ready = converter.prepare(body, step)
+            used.append(ready.mapping.name)
+            body = ready.mapping.render(ready.document, ready.context).body
+        produced.write_bytes(body)
     except EngineError as error:
-        measured.failure = _told(error)
+        measured.failure = told(error)
+    measured.mapping = ", ".join(used)
     done = None if measured.failure else produced
     if pair.to == "hl7v2":
         _compare_v2(measured, done, pair.expected)
@@ -93,7 +95,7 @@ def by_type(measured: Iterable[Measured]) -> dict[str, dict[str, Counter[str]]]:
     return dict(sorted(sums.items()))
 
 
-def _told(error: EngineError) -> str:
+def told(error: EngineError) -> str:
     place = f" ({error.info.location})" if error.info.location else ""
     return f"{error.info.code}: {error.info.summary}{place}"
 
@@ -176,12 +178,3 @@ def _leaves(measured: Measured, path: str, mine: Any, wanted: Any, counts: Count
         if ours is not None:
             counts["extra"] += 1
             measured.values.append((("extra", "leaf", place), ours))
-
-
-def written(measured: Measured) -> Any:
-    """What was produced, when it was JSON."""
-    if measured.failure or measured.pair.to == "hl7v2":
-        return None
-    pair = measured.pair
-    path = WORK / pair.direction.replace("->", "-to-") / f"{pair.id}.json"
-    return json.loads(path.read_bytes())

@@ -28,7 +28,7 @@ from engine.formats.hl7v2 import Hl7Message
 from engine.formats.hl7v2.batch import is_batch, split_batch
 from engine.formats.xml import XmlDocument
 from engine.formats.xml.names import V3
-from engine.mapping.catalogue import Catalogue, type_of
+from engine.mapping.catalogue import Catalogue, DocumentType, type_of
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import compile_expression, compile_mapping
 from engine.mapping.failures import FunctionError, failed
@@ -169,6 +169,11 @@ class Converter:
         return self.catalogue.choose(
             kind, to, lambda header: self._holds(header, document, context)
         )
+
+    def type_of(self, payload: bytes) -> DocumentType:
+        """What a payload says about its own type.  Raises FormatError."""
+        name = detect(payload)
+        return type_of(FORMATS[name].parse(Payload(payload)))
 
     def mapping(self, name: str) -> CompiledMapping:
         """By its name, compiled once.  Raises MappingError: R410 when there is none, R412 when it

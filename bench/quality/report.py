@@ -1,0 +1,140 @@
+"""docs/mapping-quality.md: the figures of all corpora, beside what they shall be."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from bench.quality.corpora import ROOT
+from bench.quality.goals import share, verdicts
+from bench.quality.measuring import Measured, Score, by_type, total
+from bench.quality.outputs import Output, Outputs, frequent, invalid
+from bench.quality.tools import ASIDE, CLASSES
+from engine.formats.json import read_json
+
+FILE: Final = ROOT / "docs/mapping-quality.md"
+_INTRODUCTION: Final = """\
+# How good the shipped mappings are
+
+Written by `make mapping-report`; do not edit it. Each pair of the shared corpora is converted and
+compared, leaf by leaf, with what another engine made of the same message. That is an opinion, not
+the truth: a leaf more or another system's name is no error by itself. *traced* leaves hold a value
+that stands in the source, *coded* leaves are decisions of vocabulary, *style* is the rest (systems,
+displays, profiles). *Conflict* is another value at the same place. *Core* leaves out the resources
+of which other engines write many with one leaf each: Organization, Location, Practitioner,
+PractitionerRole, Provenance, Device.
+
+A look at a part, while a map is written: `make mapping-report ONLY="microsoft-v2" TOP=40`, and
+`PAIR=ID` for the values of one pair.
+"""
+
+
+def write(measured: Sequence[Measured], outputs: Outputs, file: Path = FILE) -> None:
+    groups: dict[str, list[Measured]] = defaultdict(list)
+    for one in measured:
+        groups[one.pair.group].append(one)
+    lines = [_INTRODUCTION, *_goals(groups, outputs)]
+    for name, part in groups.items():
+        lines += _group(name, part)
+    lines += _outputs(outputs, measured)
+    lines += _failures(measured, outputs)
+    file.write_text("\n".join(lines).rstrip() + "\n", "utf-8")
+
+
+def _goals(groups: Mapping[str, Sequence[Measured]], outputs: Outputs) -> Iterator[str]:
+    rows = verdicts(groups)
+    official = outputs.official
+    mapped = [one for one in official if not one.failure]
+    valid = [one for one in mapped if not one.findings]
+    name = "messages with an official map"
+    rows.append(share(f"{name}: converted", 1.0, len(mapped), len(official)))
+    rows.append(share(f"{name}: output is valid R4", 1.0, len(valid), len(official)))
+    yield "## Goals\n"
+    yield from table(("what", "goal", "reached", ""), rows)
+
+
+def _group(name: str, part: Sequence[Measured]) -> Iterator[str]:
+    failed = sum(bool(one.failure) for one in part)
+    yield f"## {name}\n"
+    yield f"{len(part)} pairs, {failed} not converted.\n"
+    types = by_type(part)
+    names = [one for one in (*CLASSES, "leaf") if any(one in classes for classes in types.values())]
+    heads = [
+        f"{one} {what}" for one in names for what in ("leaves", "recall", "precision", "conflict")
+    ]
+    rows = []
+    both = [("**core**", total(part, aside=ASIDE)), ("**all**", total(part))]
+    for type, classes in (
+        [*both, *types.items()] if "leaf" not in names else [both[1], *types.items()]
+    ):
+        cells = [type]
+        for one in names:
+            score = Score.of(classes.get(one, Counter()))
+            numbers = (score.recall, score.precision, score.conflict)
+            shown = [f"{number:.3f}" for number in numbers] if score.expected else ["", "", ""]
+            cells += [str(score.expected), *shown]
+        rows.append(cells)
+    yield from table(("", *heads), rows)
+
+
+def _outputs(outputs: Outputs, measured: Sequence[Measured]) -> Iterator[str]:
+    yield "## Validity\n"
+    rows = [
+        _validity("messages", outputs.every),
+        _validity("messages with an official map", outputs.official),
+    ]
+    findings = [text for one in outputs.every for text in one.findings]
+    groups: dict[str, list[Output]] = defaultdict(list)
+    for one in measured:
+        if one.pair.to == "fhir" and not one.failure:
+            found = invalid(read_json(one.pair.produced.read_bytes()))
+            findings += found
+            groups[one.pair.group].append(Output(one.pair.id, findings=found))
+    rows += [_validity(name, part) for name, part in groups.items()]
+    yield "Each output against the official R4 definitions: elements, types, cardinality, required"
+    yield "bindings, references.\n"
+    yield from table(("", "outputs", "valid", "not converted"), rows)
+    if findings:
+        yield "Found most often:\n"
+        yield from table(
+            ("count", "finding"),
+            [(str(n), text) for text, n in frequent([_general(one) for one in findings])],
+        )
+
+
+def _validity(name: str, part: Sequence[Output]) -> tuple[str, ...]:
+    made = [one for one in part if not one.failure]
+    valid = sum(not one.findings for one in made)
+    return name, str(len(made)), str(valid), str(len(part) - len(made))
+
+
+def _failures(measured: Sequence[Measured], outputs: Outputs) -> Iterator[str]:
+    yield "## What is not converted\n"
+    found = [(f"{one.pair.group}: {one.pair.id}", one.failure) for one in measured if one.failure]
+    found += [(one.name, one.failure) for one in outputs.every if one.failure]
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for name, reason in found:
+        reasons[reason].append(name)
+    if not reasons:
+        yield "Nothing.\n"
+    for reason, names in sorted(reasons.items(), key=lambda one: -len(one[1])):
+        yield f"**{reason}** ({len(names)})\n"
+        yield "<details><summary>files</summary>\n"
+        yield from (f"- {name}" for name in names)
+        yield "\n</details>\n"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+    yield ""
+
+
+def _general(finding: str) -> str:
+    """``entry[3].resource`` and ``entry[4].resource`` are one place."""
+    return re.sub(r"\[\d+\]", "[*]", finding)
