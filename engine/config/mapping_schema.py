@@ -24,6 +24,14 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
     "properties": {
         "mapping": {**_NAME, "description": "The mapping's name: its file's."},
         "description": {**_NAME, "description": "What it is for."},
+        "extends": {**_NAME, "description": "The mapping or library that this one changes."},
+        "replace": {"type": "object", "description": "Path in the base: what stands there."},
+        "remove": {
+            "type": "array",
+            "items": _NAME,
+            "description": "Paths in the base: out.entry[label].resource.code.",
+        },
+        "add": {"type": "object", "description": "Path: a new key, or a new entry of a list."},
         "from": {
             "type": "object",
             "description": "What it reads.",
@@ -31,7 +39,6 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
                 "format": {"enum": list(SOURCES)},
                 **dict.fromkeys(FROM_KEYS, _ANYTHING),
             },
-            "required": ["format"],
             "additionalProperties": False,
         },
         "to": {
@@ -41,7 +48,6 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
                 "format": {"enum": list(TARGETS)},
                 **dict.fromkeys(TO_KEYS, _ANYTHING),
             },
-            "required": ["format"],
             "additionalProperties": False,
         },
         "import": {
@@ -64,6 +70,7 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
                 "properties": {
                     "args": {"type": "array", "items": _NAME},
                     "let": {"type": "object"},
+                    "key": {"description": "What tells its resource from others: = … or a list."},
                     "out": _ANYTHING,
                 },
             },

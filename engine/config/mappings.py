@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from engine.config.files import File
-from engine.config.versions import content_version
 from engine.mapping import (
     CompiledMapping,
     Function,
@@ -13,11 +12,12 @@ from engine.mapping import (
     check_library,
     compile_expression,
     compile_mapping,
-    read_map_file,
+    has_output,
+    read_file,
 )
 from engine.mapping.catalogue import Catalogue
 from engine.mapping.headers import header_of
-from engine.syntax import Diagnostics
+from engine.syntax import Diagnostics, Node
 from engine.syntax import Mapping as MappingNode
 
 
@@ -26,15 +26,15 @@ def compile_mappings(
 ) -> tuple[dict[str, CompiledMapping], frozenset[str]]:
     """The mappings that are right, by name, and the names of those that are not.
 
-    A file without ``out:`` is only imported: its maps and tables are checked, and it is in
-    neither.
+    A file without ``out:``, of its own or of what it extends, is only imported: its maps and
+    tables are checked, and it is in neither.
     """
     library = _ProjectLibrary({file.name: file for file in files}, functions)
     check_catalogue(library.files.values(), diagnostics, functions)
     compiled: dict[str, CompiledMapping] = {}
     wrong: set[str] = set()
     for file in library.files.values():
-        if isinstance(file.node, MappingNode) and "out" not in file.node:
+        if not has_output(file.node, library):
             check_library(file.node, diagnostics=diagnostics, library=library, name=file.name)
             continue
         mapping = compile_mapping(
@@ -78,14 +78,15 @@ class _ProjectLibrary:
             return None
         if name not in self._read:
             problems = Diagnostics()
-            found = read_map_file(file.node, name, problems, library=True)
+            found = read_file(file.node, name, self, problems, only_imported=True)
             self._read[name] = (found, problems)
         found, problems = self._read[name]
         diagnostics.extend(problems)
         return found
 
+    def source(self, name: str, diagnostics: Diagnostics) -> Node | None:
+        file = self.files.get(name)
+        return None if file is None else file.node
+
     def names(self) -> tuple[str, ...]:
         return tuple(self.files)
-
-    def digest(self, name: str) -> str:
-        return content_version(self.files[name].node)

@@ -140,14 +140,17 @@ def _report_unused(
         mapping = mappings.get(file.name)
         if mapping is None and file.name not in imported:
             diagnostics.add("C302", file.start, f"no mapping imports '{file.name}'")
-        elif mapping is not None and id(mapping) not in mapped:
+        elif mapping is not None and id(mapping) not in mapped and file.name not in imported:
             diagnostics.add("C302", file.start, f"no route uses the mapping '{file.name}'")
 
 
 def _imports(node: Node) -> tuple[str, ...]:
-    names = node.get("import") if isinstance(node, MappingNode) else None
-    items = names.items if isinstance(names, Sequence) else ()
-    return tuple(item.text for item in items if isinstance(item, Scalar))
+    """What a file builds on: its imports, and what it extends."""
+    if not isinstance(node, MappingNode):
+        return ()
+    names = node.get("import")
+    items = names.items if isinstance(names, Sequence) else (names,)
+    return tuple(item.text for item in (*items, node.get("extends")) if isinstance(item, Scalar))
 
 
 def _check_listener(

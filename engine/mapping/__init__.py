@@ -14,7 +14,8 @@ from engine.mapping.failures import FunctionError
 from engine.mapping.functions import BUILT_IN, find_functions
 from engine.mapping.functions.signature import Context, Function, function
 from engine.mapping.library import EmptyLibrary, FolderLibrary, Library
-from engine.mapping.mapfile import MapFile, read_map_file
+from engine.mapping.mapfile import MapFile, read_file
+from engine.mapping.overlays import has_output
 
 __all__ = [
     "BUILT_IN",
@@ -38,6 +39,7 @@ __all__ = [
     "explain",
     "find_functions",
     "function",
-    "read_map_file",
+    "has_output",
+    "read_file",
     "run_examples",
 ]

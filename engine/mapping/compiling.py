@@ -27,8 +27,9 @@ from engine.mapping.library import EmptyLibrary, Library
 from engine.mapping.mapfile import (
     MapDefinition,
     MapFile,
+    canonical,
     fhir_version,
-    read_map_file,
+    read_file,
     target_resource,
 )
 from engine.mapping.namespaces import known_namespaces
@@ -37,7 +38,7 @@ from engine.mapping.program import finish, root_scope
 from engine.mapping.runstate import Code
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.mapping.tables import Table
-from engine.syntax import Diagnostics, Node, Scalar, Sequence
+from engine.syntax import Diagnostic, Diagnostics, Node, Scalar, Severity
 from engine.syntax.nearest import did_you_mean
 
 MAX_IMPORTS = 100
@@ -59,11 +60,15 @@ def compile_mapping(
     instrumented form that `engine.mapping.explain` runs.
     """
     own = Diagnostics()
-    file = read_map_file(root, name, own)
+    library = library or EmptyLibrary()
+    file = read_file(root, name, library, own)
     mapping: CompiledMapping | None = None
     if file is not None and file.source is not None and file.target is not None:
-        mapping = _Compilation(file, library or EmptyLibrary(), own, trace).compile()
-    diagnostics.extend(own)
+        mapping = _Compilation(file, library, own, trace).compile()
+    for one in own.items:
+        # What a base only warns of is said of the base, and an overlay may well cause it.
+        if file is None or not file.bases or one.severity is Severity.ERROR or _is_own(one, root):
+            diagnostics.repeat(one)
     return None if own.has_errors else mapping
 
 
@@ -71,11 +76,12 @@ def check_library(
     root: Node, *, diagnostics: Diagnostics, library: Library | None = None, name: str = ""
 ) -> None:
     """Diagnostics for a file that is only imported: each of its maps is compiled."""
-    file = read_map_file(root, name, diagnostics, library=True)
+    library = library or EmptyLibrary()
+    file = read_file(root, name, library, diagnostics, only_imported=True)
     if file is not None:
         file.source = file.source or "hl7v2"
         file.target = file.target or "fhir"
-        compilation = _Compilation(file, library or EmptyLibrary(), diagnostics, False)
+        compilation = _Compilation(file, library, diagnostics, False)
         compilation.read_imports()
         for map_name in file.maps:
             compilation.map_named(map_name)
@@ -123,6 +129,7 @@ class _Compilation:
     def __post_init__(self) -> None:
         assert self.file.source is not None  # noqa: S101
         assert self.file.target is not None  # noqa: S101
+        self.hiding = set(self.file.hiding)
         self.unit = Unit(
             self.file.source,
             self.diagnostics,
@@ -140,7 +147,7 @@ class _Compilation:
     def compile(self) -> CompiledMapping | None:
         file, unit, library = self.file, self.unit, self.library
         self.read_imports()
-        unit.readings = Counter(_PATH.findall(_canonical(file.root)))
+        unit.readings = Counter(_PATH.findall(canonical(file.root)))
         scope = root_scope(unit, file.parameters)
         lets: list[tuple[int, Code]] = []
         inner = Scope(scope)
@@ -169,9 +176,7 @@ class _Compilation:
             lets=tuple((cell, self.outputs.whole(code)) for cell, code in lets),
             out=self.outputs.whole(out.code),
             completing=completion(unit, file.out.position),
-            traced=lambda: compile_mapping(
-                file.root, diagnostics=Diagnostics(), library=library, name=file.name, trace=True
-            ),
+            traced=lambda: _Compilation(file, library, Diagnostics(), True).compile(),
         )
 
     def check_output(self) -> None:
@@ -193,9 +198,11 @@ class _Compilation:
             checker.map(definition)
 
     def read_imports(self) -> None:
-        """The file's own names first: they may not be imported as well."""
-        tables: dict[str, Table] = dict(self.file.tables)
-        self.maps.update(self.file.maps)
+        """The file's own names first: they may not be imported as well.
+
+        Where an overlay of a library is imported, it stands for that library everywhere.
+        """
+        files: dict[str, tuple[Scalar, MapFile]] = {}
         waiting = list(self.file.imports)
         seen: set[str] = set()
         while waiting and len(seen) < MAX_IMPORTS:
@@ -212,17 +219,34 @@ class _Compilation:
                     help=did_you_mean(wanted.text, self.library.names()),
                 )
                 continue
-            self.digests.append(self.library.digest(wanted.text))
+            files[wanted.text] = wanted, found
             waiting += found.imports
-            self.merge("map", self.maps, found.maps, wanted)
-            self.merge("table", tables, found.tables, wanted)
+        extended = {base for _, found in files.values() for base in found.bases}
+        tables: dict[str, Table] = dict(self.file.tables)
+        self.maps.update(self.file.maps)
+        for name, (wanted, found) in files.items():
+            if name not in extended:
+                self.digests.append(found.digest)
+                self.merge("map", self.maps, found.maps, found, wanted)
+                self.merge("table", tables, found.tables, found, wanted)
         self.unit.tables = tables
 
     def merge(
-        self, kind: str, ours: dict[str, _Named], theirs: Mapping[str, _Named], wanted: Scalar
+        self,
+        kind: str,
+        ours: dict[str, _Named],
+        theirs: Mapping[str, _Named],
+        found: MapFile,
+        wanted: Scalar,
     ) -> None:
         for name, definition in theirs.items():
-            if name in ours:
+            place = (f"{kind}s", name)
+            if place in self.hiding:
+                continue
+            if place in found.hiding and name not in getattr(self.file, f"{kind}s"):
+                self.hiding.add(place)
+                ours[name] = definition
+            elif name in ours:
                 self.diagnostics.at(
                     "M007",
                     wanted,
@@ -298,8 +322,8 @@ class _Compilation:
                     )
 
     def version(self) -> str:
-        digest = sha256(_canonical(self.file.root).encode())
-        for part in self.digests:
+        digest = sha256()
+        for part in (self.file.digest, *self.digests):
             digest.update(part.encode())
         return digest.hexdigest()[:16]
 
@@ -309,10 +333,5 @@ def _name(file: MapFile) -> str:
     return given.text if isinstance(given, Scalar) else "mapping"
 
 
-def _canonical(node: Node) -> str:
-    """The content without comments, layout and places."""
-    if isinstance(node, Scalar):
-        return repr((node.text, node.quoted))
-    if isinstance(node, Sequence):
-        return f"[{','.join(map(_canonical, node.items))}]"
-    return "{" + ",".join(f"{key.text!r}:{_canonical(value)}" for key, value in node.entries) + "}"
+def _is_own(one: Diagnostic, root: Node) -> bool:
+    return one.position.file == root.position.file

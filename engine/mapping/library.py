@@ -6,15 +6,14 @@ Files are read once for each `Library`; a reload makes a new one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, Protocol
 
 from engine.mapping.functions import BUILT_IN
 from engine.mapping.functions.signature import Function
 from engine.mapping.headers import MappingHeader, read_header
-from engine.mapping.mapfile import MapFile, read_map_file
-from engine.syntax import Diagnostics, decode_yaml, read_yaml
+from engine.mapping.mapfile import MapFile, read_file
+from engine.syntax import Diagnostics, Node, decode_yaml, read_yaml
 
 SHIPPED: Final = Path(__file__).parents[2] / "mappings"
 """The mappings that come with the engine: beside its package, in a checkout as in a wheel."""
@@ -27,13 +26,13 @@ class Library(Protocol):
     def functions(self) -> Mapping[str, Function]: ...
 
     def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
-        """The imported file; None when there is none of this name."""
+        """The imported file with what it extends; None when there is none of this name."""
+
+    def source(self, name: str, diagnostics: Diagnostics) -> Node | None:
+        """The YAML of a file as it is written; None when there is none of this name."""
 
     def names(self) -> tuple[str, ...]:
         """What can be imported, for "did you mean"."""
-
-    def digest(self, name: str) -> str:
-        """A hash of the content of a loaded file."""
 
 
 class FolderLibrary:
@@ -45,7 +44,8 @@ class FolderLibrary:
         self._root = root
         self._shown = root.name if shown is None else shown
         self._functions = functions
-        self._files: dict[str, tuple[MapFile | None, Diagnostics, str]] = {}
+        self._nodes: dict[str, tuple[Node | None, Diagnostics]] = {}
+        self._files: dict[str, tuple[MapFile | None, Diagnostics]] = {}
         self.sources: dict[str, str] = {}
         """The text of each file read, by the name that diagnostics use."""
 
@@ -63,13 +63,22 @@ class FolderLibrary:
 
     def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
         if name not in self._files:
-            self._files[name] = self._read(name)
-        found, problems, _ = self._files[name]
+            problems = Diagnostics()
+            node = self.source(name, problems)
+            found = None
+            if node is not None:
+                found = read_file(node, name, self, problems, only_imported=True)
+            self._files[name] = found, problems
+        file, problems = self._files[name]
         diagnostics.extend(problems)
-        return found
+        return file
 
-    def digest(self, name: str) -> str:
-        return self._files[name][2]
+    def source(self, name: str, diagnostics: Diagnostics) -> Node | None:
+        if name not in self._nodes:
+            self._nodes[name] = self._read(name)
+        node, problems = self._nodes[name]
+        diagnostics.extend(problems)
+        return node
 
     def headers(self) -> Iterator[MappingHeader]:
         """What each mapping of the folder takes and gives; a file that is no UTF-8 has none."""
@@ -82,22 +91,18 @@ class FolderLibrary:
     def _file(self, name: str) -> str:
         return f"{self._shown}/{name}.yaml" if self._shown else f"{name}.yaml"
 
-    def _read(self, name: str) -> tuple[MapFile | None, Diagnostics, str]:
+    def _read(self, name: str) -> tuple[Node | None, Diagnostics]:
         problems = Diagnostics()
         parts = name.split("/")
         path = self._root.joinpath(*parts).with_suffix(".yaml")
         if not name or any(part in ("", ".", "..") for part in parts) or not path.is_file():
-            return None, problems, ""
+            return None, problems
         shown = self._file(name)
-        body = path.read_bytes()
-        text = decode_yaml(body, shown, problems)
-        found: MapFile | None = None
-        if text is not None:
-            self.sources[shown] = text
-            root = read_yaml(text, shown, problems)
-            if root is not None:
-                found = read_map_file(root, name, problems, library=True)
-        return found, problems, sha256(body).hexdigest()
+        text = decode_yaml(path.read_bytes(), shown, problems)
+        if text is None:
+            return None, problems
+        self.sources[shown] = text
+        return read_yaml(text, shown, problems), problems
 
 
 class EmptyLibrary:
@@ -109,8 +114,8 @@ class EmptyLibrary:
     def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
         return None
 
+    def source(self, name: str, diagnostics: Diagnostics) -> Node | None:
+        return None
+
     def names(self) -> tuple[str, ...]:
         return ()
-
-    def digest(self, name: str) -> str:
-        return ""

@@ -6,16 +6,21 @@ A file with ``out:`` is a mapping; one without is a library of maps and tables f
 from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
 
 from engine.formats.xml import XML_FORMATS
 from engine.mapping.headers import header_of
 from engine.mapping.namespaces import known_namespaces, read_namespaces
+from engine.mapping.overlays import overlaid
 from engine.mapping.program import PARAMETER_TYPES
 from engine.mapping.tables import Table, read_table
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from engine.mapping.library import Library
 
 SOURCES: Final = ("hl7v2", "json", "fhir", *XML_FORMATS)
 TARGETS: Final = ("hl7v2", "json", "fhir", *XML_FORMATS)
@@ -65,6 +70,48 @@ class MapFile:
     maps: dict[str, MapDefinition] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     table_keys: dict[str, Scalar] = field(default_factory=dict)
+    bases: tuple[str, ...] = ()
+    """What it extends; empty for most files."""
+    hiding: frozenset[tuple[str, str]] = frozenset()
+    """Its maps and tables that stand for imported ones of the same name: (``maps``, name)."""
+    _digest: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A hash of what it says, its bases included and its imports not."""
+        if not self._digest:
+            self._digest = sha256(canonical(self.root).encode()).hexdigest()
+        return self._digest
+
+
+def canonical(node: Node) -> str:
+    """The content without comments, layout and places."""
+    if isinstance(node, Scalar):
+        return repr((node.text, node.quoted))
+    if isinstance(node, Sequence):
+        return f"[{','.join(map(canonical, node.items))}]"
+    return "{" + ",".join(f"{key.text!r}:{canonical(value)}" for key, value in node.entries) + "}"
+
+
+def read_file(
+    root: Node,
+    name: str,
+    library: Library,
+    diagnostics: Diagnostics,
+    *,
+    only_imported: bool = False,
+) -> MapFile | None:
+    """`read_map_file` of a file with what it extends."""
+    found = overlaid(root, name, library, diagnostics) if isinstance(root, Mapping) else None
+    if found is None:
+        return None if isinstance(root, Mapping) else read_map_file(root, name, diagnostics)
+    file = read_map_file(found.root, name, diagnostics, library=only_imported)
+    if file is not None:
+        file.bases, file.hiding = found.bases, frozenset(found.hiding)
+        for taken, format in found.formats.items():
+            if taken in file.maps:
+                file.maps[taken] = replace(file.maps[taken], format=format)
+    return file
 
 
 def read_map_file(

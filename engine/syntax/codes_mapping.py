@@ -67,6 +67,27 @@ ROWS: tuple[Code, ...] = (
         "one expression; priority: a whole number.",
     ),
     Code(
+        "M021",
+        _E,
+        "a base that is not there",
+        "extends: names one other file of mappings/ without .yaml; a file cannot extend itself, "
+        "not even through others.",
+    ),
+    Code(
+        "M022",
+        _E,
+        "a path of an overlay that matches nothing",
+        "Paths are keys with dots between them and $id labels of list entries in brackets: "
+        "out.entry[allergy].resource.code. The base may have changed: look there.",
+    ),
+    Code(
+        "M023",
+        _E,
+        "a malformed change of an overlay",
+        "replace: {path: node} puts something else there, remove: [path] takes it away, "
+        "add: {path: node} adds a key to an object or an entry to a list.",
+    ),
+    Code(
         "M101",
         _E,
         "an expression that cannot be read",

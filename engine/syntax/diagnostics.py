@@ -55,6 +55,10 @@ class Diagnostics:
         """`add` for a whole node: its first line is underlined."""
         self.add(code, node.position, message, length=node.length, help=help)
 
+    def repeat(self, found: Diagnostic) -> None:
+        """What another compiler has found."""
+        self._items.append(found)
+
     def extend(self, other: Diagnostics) -> None:
         self._items.extend(other._items)
 

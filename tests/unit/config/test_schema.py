@@ -12,7 +12,7 @@ from engine.config.connectors import find_connectors
 from engine.config.load import check_channel
 from engine.config.schema import KINDS, Kind, schema
 from engine.contract import ConnectorSpec
-from engine.mapping import mapfile
+from engine.mapping import mapfile, overlays
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence, Severity, read_yaml
 from engine.syntax.typed import BOOLEANS, INTEGER, NUMBER
 from tests.unit.config.projects import CONNECTORS, INBOUND, MAPPING, OUTBOUND, ROUTES
@@ -110,7 +110,7 @@ def test_shipped_routes() -> None:
 
 def test_the_schema_of_mappings_has_the_compiler_s_keys() -> None:
     properties = schema("mapping", {})["properties"]
-    assert properties.keys() == set(mapfile._KEYS)
+    assert properties.keys() == {*mapfile._KEYS, *overlays._KEYS}
     assert properties["from"]["properties"].keys() == set(mapfile._FROM)
     assert properties["to"]["properties"].keys() == set(mapfile._TO)
 

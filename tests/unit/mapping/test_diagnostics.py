@@ -17,6 +17,7 @@ from engine.syntax.render import render
 
 FOLDER = Path(__file__).with_name("diagnostics")
 MAPPINGS = Path(__file__).parents[3] / "mappings"
+BASES = Path(__file__).with_name("bases")
 TOPICS = sorted(FOLDER.glob("*.yaml"))
 CASES = [
     (topic, case["name"], case["source"], case["expected"])
@@ -29,7 +30,7 @@ def rendered(source: str) -> str:
     diagnostics = Diagnostics()
     root = read_yaml(source, "t.yaml", diagnostics)
     if root is not None:
-        library = FolderLibrary(MAPPINGS)
+        library = FolderLibrary(BASES if "extends:" in source else MAPPINGS)
         compile_mapping(root, diagnostics=diagnostics, library=library, name="t")
     found = [one for one in diagnostics.items if one.position.file == "t.yaml"]
     return "".join(render(one, source) + "\n" for one in found)
