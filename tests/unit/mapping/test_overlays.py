@@ -24,7 +24,7 @@ from tests.unit.mapping.reading import CONTEXT, hl7
 BASE = """
 mapping: base
 from: {format: hl7v2, message: ADT_A01}
-to: {format: fhir, version: R4}
+to: {format: fhir}
 import: [lib]
 params: {tenant: text}
 let: {number: = PID-3.1}
