@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TypeVar
 
 from engine.formats.fhir.definitions import definitions
@@ -95,12 +96,16 @@ def compile_expression(
     diagnostics: Diagnostics,
     names: Iterable[str] = (),
     functions: Mapping[str, Function] = BUILT_IN,
+    namespaces: Mapping[str, str] = MappingProxyType({}),
 ) -> Expression | None:
     """A single expression; its ``=`` may be left out.  ``names`` are variables that come with the
-    context's params, as text.  None after a diagnostic."""
+    context's params, as text; ``namespaces`` those of XML paths, by prefix.
+
+    None after a diagnostic.
+    """
     own = Diagnostics()
     unit = Unit(format, own, functions)
-    unit.namespaces = known_namespaces(format, {})
+    unit.namespaces = known_namespaces(format, namespaces)
     tree = parse_expression(scalar, format, own)
     expression: Expression | None = None
     if tree is not None:

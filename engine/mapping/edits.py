@@ -7,9 +7,10 @@ import re
 from typing import Any, Final
 
 from engine.contract import Document, Payload
-from engine.formats import FORMATS, FhirDocument, JsonDocument
+from engine.formats import FORMATS, FhirDocument, JsonDocument, XmlDocument
 from engine.formats.hl7v2 import Hl7Message
 from engine.formats.null import Null
+from engine.mapping.edits_xml import edit_xml
 
 _STEP: Final = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)(?:\.|$)")
 
@@ -19,8 +20,11 @@ class WrongPath(ValueError):
 
 
 def edited(document: Document, path: str, value: str | Null | None) -> Document:
-    """A copy with one place changed; None takes it away.  ``PV1-2`` in HL7 v2, otherwise
-    ``entry[1].resource.gender``.  Raises WrongPath or FormatError."""
+    """A copy with one place changed; None takes it away.  ``PV1-2`` in HL7 v2,
+    ``/a/b[2]/@c`` in XML, otherwise ``entry[1].resource.gender``.
+
+    Raises WrongPath or FormatError.
+    """
     if isinstance(document, Hl7Message):
         fresh = FORMATS["hl7v2"].parse(Payload(document.to_bytes()))
         assert isinstance(fresh, Hl7Message)  # noqa: S101
@@ -30,6 +34,10 @@ def edited(document: Document, path: str, value: str | Null | None) -> Document:
         tree = copy.deepcopy(document.value)
         _put(tree, _steps(path.removeprefix("$src.")), value)
         return type(document)(tree)
+    if isinstance(document, XmlDocument):
+        edit = edit_xml(document, path, None if isinstance(value, Null) else value)
+        if edit is not None:
+            return edit
     raise WrongPath(path)
 
 

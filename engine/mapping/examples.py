@@ -25,17 +25,16 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from engine.contract import ChannelName, Document, EngineError, MapContext, MessageId, Payload
-from engine.formats import FORMATS, FhirDocument, JsonDocument
-from engine.formats.hl7v2 import Hl7Message
+from engine.formats import FORMATS, FhirDocument, JsonDocument, XmlDocument
 from engine.formats.json import read_json
 from engine.formats.null import NULL
+from engine.mapping.comparing import compared, lines_of, spelled
 from engine.mapping.compiled import CompiledMapping
 from engine.mapping.compiling import compile_expression
 from engine.mapping.edits import WrongPath, edited
@@ -284,24 +283,21 @@ class _Runner:
         wanted = case.get("expect")
         if wanted is None:
             return [], False
-        hl7 = self.mapping.target_format == "hl7v2"
-        came = _lines(output, hl7)
+        format = self.mapping.target_format
+        came = lines_of(output, format)
         file = self.file(wanted) if isinstance(wanted, Mapping) and len(wanted) == 1 else None
         if file is not None:
             if file.is_file():
                 read = Payload(file.read_bytes(), charset=output.charset)
-                expected = _lines(read, hl7)
+                expected = lines_of(read, format)
             else:
                 expected = []
             if came != expected and self.update:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text("\n".join(came) + "\n", encoding="utf-8")
                 return [], True
-        elif hl7 and isinstance(wanted, Scalar):
-            expected = [line.strip() for line in wanted.text.strip().splitlines()]
         else:
-            expected = _dump(_spelled_node(wanted))
-            came = _dump(_spelled(read_json(output.body)))
+            expected, came = compared(wanted, output, self.mapping)
         if came == expected:
             return [], False
         diff = list(difflib.unified_diff(expected, came, "expected", "came", lineterm="", n=2))
@@ -329,17 +325,20 @@ class _Runner:
     def part(self, path: Scalar, output: Payload) -> str | None:
         """What stands at a path of the output."""
         format = self.mapping.target_format
+        json = _DOCUMENTS.get(format)
         document: Document = (
-            FORMATS[format].parse(output)
-            if format == "hl7v2"
-            else _DOCUMENTS[format](read_json(output.body))
+            json(read_json(output.body)) if json is not None else FORMATS[format].parse(output)
         )
-        if isinstance(document, Hl7Message):
-            text = path.text
-        else:
-            text = f"$src.{path.text}" if not path.text.startswith(("[", "$")) else path.text
+        text = path.text
+        if json is not None:
+            text = f"$src.{text}" if not text.startswith(("[", "$")) else text
+        elif isinstance(document, XmlDocument) and not text.startswith(("/", "$")):
+            text = f"/{text}"
         expression = compile_expression(
-            Scalar(text, True, path.position), format=format, diagnostics=self.diagnostics
+            Scalar(text, True, path.position),
+            format=format,
+            diagnostics=self.diagnostics,
+            namespaces=self.mapping.target_namespaces,
         )
         if expression is None:
             return None
@@ -351,46 +350,9 @@ class _Runner:
         try:
             return text_of(found)
         except ValueError:
-            return orjson.dumps(_spelled(found)).decode()
+            return orjson.dumps(spelled(found)).decode()
 
 
 def _text(node: Mapping, key: str) -> str:
     found = node.get(key)
     return found.text if isinstance(found, Scalar) else ""
-
-
-def _lines(payload: Payload, hl7: bool) -> list[str]:
-    """The output in lines, the same for the same content."""
-    if hl7:
-        text = payload.body.decode(payload.charset or "utf-8", "replace")
-        return [line for line in text.replace("\r\n", "\r").replace("\n", "\r").split("\r") if line]
-    return _dump(read_json(payload.body))
-
-
-def _dump(value: Any) -> list[str]:
-    """Indented JSON; decimals keep their digits."""
-    body = orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2)
-    return body.decode().splitlines()
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
-    raise TypeError
-
-
-def _spelled(value: Any) -> Any:
-    """Leaves as text, to compare with YAML, where all leaves are."""
-    if isinstance(value, dict):
-        return {str(key): _spelled(inside) for key, inside in value.items()}
-    if isinstance(value, list):
-        return [_spelled(inside) for inside in value]
-    return "null" if value is None or value is NULL else text_of(value)
-
-
-def _spelled_node(node: Node) -> Any:
-    if isinstance(node, Scalar):
-        return node.text
-    if isinstance(node, Sequence):
-        return [_spelled_node(item) for item in node.items]
-    return {key.text: _spelled_node(value) for key, value in node.entries}

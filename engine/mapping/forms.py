@@ -21,6 +21,7 @@ from engine.mapping.forms_values import (
     compile_fail,
     compile_group,
     compile_list,
+    compile_narrative_html,
     compile_text,
     compile_try,
 )
@@ -90,6 +91,16 @@ _ALL: Final = (
         1,
         compile_text,
         (("text(1.50)", "1.50"), ("text(true)", "true"), ("text('a')", "a")),
+    ),
+    Form(
+        "narrative_html",
+        "narrative_html(element)",
+        "The narrative block of a CDA section as an XHTML div, as FHIR's Narrative takes it: no "
+        "styles, scripts, images or forms.",
+        1,
+        1,
+        compile_narrative_html,
+        (("narrative_html('a')", None), ("narrative_html(1)", None), ("narrative_html([])", None)),
     ),
     Form(
         "exists",

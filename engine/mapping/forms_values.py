@@ -9,7 +9,7 @@ from engine.contract import MappingError
 from engine.formats.hl7v2 import Segment
 from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.null import NULL
-from engine.formats.xml import Element, text_inside
+from engine.formats.xml import Element, narrative_html, text_inside
 from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.elements import GROUPS, Component, Repetition, groups, whole_text
@@ -80,6 +80,19 @@ def compile_text(compiler: ExpressionCompiler, call: Call) -> Compiled:
     if inner.constant:
         return constant(text([], inner.value))
     return compiler.traced(Compiled(lambda run: text(run, code(run))), call.arguments[0])
+
+
+def compile_narrative_html(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    inner = compiler.node(call.arguments[0])
+    code = inner.code
+
+    def html(run: Run) -> Any:
+        value = code(run)
+        if value.__class__ is list:
+            value = value[0] if value else None
+        return narrative_html(value) if value.__class__ is Element else None
+
+    return compiler.traced(Compiled(html), call.arguments[0])
 
 
 def compile_exists(compiler: ExpressionCompiler, call: Call) -> Compiled:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from engine.formats.xml.document import XmlDocument, XmlFormat
 from engine.formats.xml.names import PREDECLARED, XML_FORMATS, Element
+from engine.formats.xml.narrative import elements_by_id, narrative_html
 from engine.formats.xml.texts import direct_text, place_of, text_inside
-from engine.formats.xml.writing import XmlTree
+from engine.formats.xml.writing import XmlTree, add_child, xml_lines
 
 __all__ = [
     "PREDECLARED",
@@ -14,7 +15,11 @@ __all__ = [
     "XmlDocument",
     "XmlFormat",
     "XmlTree",
+    "add_child",
     "direct_text",
+    "elements_by_id",
+    "narrative_html",
     "place_of",
     "text_inside",
+    "xml_lines",
 ]

@@ -14,7 +14,8 @@ from engine.contract import FormatError, Payload, Stage
 from engine.formats.charsets import UTF_8, find_charset
 from engine.formats.errors import format_error
 from engine.formats.null import Null
-from engine.formats.xml.names import PREDECLARED, SOAP_12, Element, UnknownPrefix, clark
+from engine.formats.xml.names import PREDECLARED, SOAP_12, UnknownPrefix, clark
+from engine.formats.xml.reading import read_xml
 
 MAX_DEPTH: Final = 250
 TEXT: Final = "#text"
@@ -84,11 +85,38 @@ def _root(given: XmlTree, format: str) -> Any:
     return root
 
 
+def add_child(parent: Any, name: str, namespaces: Mapping[str, str]) -> Any:
+    """A new last child; without a prefix it is in its parent's namespace.  Raises UnknownPrefix."""
+    uri, _, _ = str(parent.tag).rpartition("}")
+    tag = clark(name, namespaces) if ":" in name else f"{uri}}}{name}" if uri else name
+    return etree.SubElement(parent, tag)
+
+
+def xml_lines(payload: Payload) -> list[str]:
+    """A document in lines, the same for the same content: one element a line where nothing but
+    spaces stands between elements.  Raises FormatError."""
+    root, _ = read_xml(payload.body, payload.charset)
+    prefixes: dict[str, str] = {}
+    for element in root.iter():
+        for prefix, uri in element.nsmap.items():
+            if prefix:
+                prefixes.setdefault(prefix, uri)
+        if element.text is not None and len(element) and element.text.isspace():
+            element.text = None
+        if element.tail is not None and element.tail.isspace():
+            element.tail = None
+    etree.cleanup_namespaces(root, top_nsmap=prefixes)
+    etree.indent(root)
+    text: str = etree.tostring(root, encoding="unicode")
+    return text.splitlines()
+
+
 def _fill(element: Any, content: Any, namespaces: Mapping[str, str], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise _wrong(f"at most {MAX_DEPTH} levels are written")
     if not isinstance(content, Mapping):
-        element.text = _text(content)
+        if content is not None and not isinstance(content, Null):
+            element.text = _text(content)
         return
     for key, value in content.items():
         name = str(key)
@@ -143,6 +171,3 @@ def _text(value: Any) -> str:
 
 def _wrong(summary: str) -> FormatError:
     return format_error("XML-TREE", summary, stage=Stage.MAPPING)
-
-
-__all__ = ["CONTENT", "TEXT", "Element", "XmlTree", "write_xml"]

@@ -14,6 +14,7 @@ import engine.mapping.functions.identifiers as identifiers
 import engine.mapping.functions.lists as lists
 import engine.mapping.functions.markup as markup
 import engine.mapping.functions.names as names
+import engine.mapping.functions.narratives as narratives
 import engine.mapping.functions.numbers as numbers
 import engine.mapping.functions.phones as phones
 import engine.mapping.functions.references as references
@@ -50,6 +51,7 @@ BUILT_IN: Final[Mapping[str, Function]] = MappingProxyType(
         extensions,
         markup,
         chinese,
+        narratives,
     )
 )
 

@@ -41,7 +41,7 @@ from typing import Any, Final
 
 from engine.contract import MapContext
 from engine.mapping.patterns import Pattern
-from engine.mapping.runstate import CONTEXT, DOCUMENT, Run
+from engine.mapping.runstate import CONTEXT, DOCUMENT, SOURCES, Run
 
 NAME_OF_GROUP: Final = "carebus.functions"
 
@@ -72,6 +72,16 @@ class Context:
     def _context(self) -> MapContext:
         context: MapContext = self._run[CONTEXT]
         return context
+
+    @property
+    def explaining(self) -> bool:
+        """Whether somebody wants to know what is read."""
+        return self._run[SOURCES] is not None
+
+    def read(self, place: str, value: Any) -> None:
+        """Tell that a function has read this besides its arguments."""
+        if self._run[SOURCES] is not None:
+            self._run[SOURCES].sources.append((place, value))
 
     @property
     def now(self) -> datetime:

@@ -117,3 +117,51 @@ def test_hl7v2_output_is_compared_line_by_line(tmp_path: Path) -> None:
     compiled = mapping("out: {MSH: {3: X}, PID: {3: = $src.id}}", "json", "hl7v2")
     report = run_examples(path, compiled)
     assert [case.problems for case in report.cases] == [()]
+
+
+XML_MAPPING = """\
+out:
+  p:Order:
+    '@id': = /o:order/number.@a!
+    p:text: = /o:order/number
+"""
+XML_TESTS = """\
+mapping: t
+cases:
+  - name: whole
+    input: <order xmlns="urn:o"><number a="1">7</number></order>
+    expect: >
+      <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:q="urn:q">
+      <soap:Body> <p:Order xmlns:p="urn:p" id="1"><p:text>7</p:text></p:Order></soap:Body>
+      </soap:Envelope>
+  - name: as a tree
+    input: {base: whole, set: {/order/number: 8, $src/number/@a: 2}}
+    expect: {p:Order: {'@id': 2, p:text: 8}}
+  - name: without
+    input: {base: whole, set: {/order/number: ''}}
+    error: {code: R101, rule: p:Order.@id}
+  - name: parts
+    input: {base: whole, set: {/order/extra: x}}
+    contains: {soap:Envelope/soap:Body/p:Order/@id: 1, /*/p:text: 7}
+    absent: [soap:Envelope/soap:Header, /*/p:none]
+"""
+
+
+def test_xml_in_and_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(XML_TESTS)
+    made = mapping(XML_MAPPING, "xml, namespaces: {o: 'urn:o'}", "soap, namespaces: {p: 'urn:p'}")
+    report = run_examples(path, made)
+    assert [(case.name, case.problems) for case in report.cases] == [
+        ("whole", ()),
+        ("as a tree", ()),
+        ("without", ()),
+        ("parts", ()),
+    ]
+    path.write_text(XML_TESTS.replace("p:text: 8", "p:text: 9"))
+    ((_, problem),) = [
+        (c.name, c.problems[0]) for c in run_examples(path, made).cases if c.problems
+    ]
+    assert "-      <p:text>9</p:text>" in problem
+    path.write_text(XML_TESTS.replace("/order/extra", "/order/nothing/deep"))
+    assert not run_examples(path, made).passed

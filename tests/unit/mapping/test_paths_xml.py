@@ -220,3 +220,30 @@ def test_a_demanded_element_is_missing() -> None:
     with pytest.raises(MappingError, match="R101") as caught:
         value("/ClinicalDocument/setId/@root!", CDA)
     assert "34133" not in str(caught.value)
+
+
+def test_narrative_is_found_by_reference_and_shown_as_xhtml() -> None:
+    section = xml(
+        """<section xmlns="urn:hl7-org:v3"><text>Before <content ID="p1" styleCode="Bold">a
+        <sub>2</sub> &amp; b</content><list listType="ordered"><caption>L</caption>
+        <item>x</item></list><table border="1"><caption>T</caption><tr onclick="x()">
+        <td colspan="2">y<br/></td></tr></table><script>z</script>
+        <linkHtml href="javascript:1">no</linkHtml><linkHtml href="https://a.b/">yes</linkHtml>
+        <renderMultiMedia referencedObject="i"/></text>
+        <entry><act><text><reference value="#p1"/></text></act></entry></section>""",
+        "cda",
+    )
+    assert value("/section/entry/act/text/reference.@value | narrative", section) == "a 2 & b"
+    assert value("narrative('#p2')", section) is None
+    div = str(value("/section/text | narrative_html", section))
+    assert " ".join(div.split()) == (
+        '<div xmlns="http://www.w3.org/1999/xhtml">Before <b>a <sub>2</sub> &amp; b</b><b>L</b>'
+        '<ol><li>x</li></ol><table><caption>T</caption><tr> <td colspan="2">y<br/></td></tr>'
+        '</table>z no<a href="https://a.b/">yes</a> </div>'
+    )
+    out = "out: {a: = /section/entry/act/text/reference.@value | narrative}"
+    (leaf,) = explain(mapping(out, "cda", "json"), section, CONTEXT)
+    assert [source.path for source in leaf.sources] == [
+        "/section/entry/act/text/reference/@value",
+        "/section/text/content",
+    ]
