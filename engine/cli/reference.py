@@ -42,6 +42,7 @@ _GROUPS: Final = {
     "extensions": "FHIR extensions",
     "markup": "HTML and RTF",
     "chinese": "Chinese text",
+    "narratives": "CDA documents",
 }
 _UNITS: Final[Mapping[str, str]] = {
     TypeAdapter[Any](unit).json_schema()["pattern"]: name
