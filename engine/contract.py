@@ -788,3 +788,5 @@ class MapContext:
     channel: ChannelName = ChannelName("")
     params: Mapping[str, Any] = field(default_factory=dict)
     timezone: str | None = None  # of times without a zone; None: UTC
+    structures: Mapping[str, Any] = field(default_factory=dict)
+    """The inbound channel's own HL7 v2 message structures, as engine.formats.hl7v2 reads them."""

@@ -44,6 +44,7 @@ def context_of(channel: Channel | None = None, **params: Any) -> MapContext:
         ChannelName(channel.name if channel else ""),
         params,
         channel.timezone if channel else None,
+        channel.structures if channel else {},
     )
 
 

@@ -103,6 +103,11 @@ class InboundKeys(ChannelKeys):
     index: dict[IndexName, Text] | None = Field(
         None, description="Values to search by: name → path. Each format has defaults."
     )
+    structures: Text | None = Field(
+        None,
+        description="A file with this sender's own HL7 v2 message structures: "
+        "structures/our-lab.txt. They come before HL7's.",
+    )
 
 
 class OutboundKeys(ChannelKeys):

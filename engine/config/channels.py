@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -36,6 +36,9 @@ from engine.config.validation import validate
 from engine.config.versions import content_version
 from engine.contract import ConnectorSpec, Format, Limits, Role
 from engine.formats import FORMATS
+from engine.formats.hl7v2.grouping import Structure
+from engine.formats.hl7v2.structure import StructureError
+from engine.formats.hl7v2.structure_table import read_structures
 from engine.mapping import Expression, Function
 from engine.syntax import Diagnostics, Position, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
@@ -50,6 +53,7 @@ _LANES: Final = 4
 _INSTEAD: Final = {
     "keep": "write it in the inbound channels: what is sent is kept as long as its message",
 }
+_STRUCTURES_HELP: Final = "ORU_R01: MSH {PATIENT_RESULT: [PATIENT: PID] {ORDER_OBSERVATION: OBR}}"
 _SHORTEST_RETRY: Final = timedelta(milliseconds=10)
 
 
@@ -62,6 +66,8 @@ class Surroundings:
     references: References
     functions: Mapping[str, Function]
     diagnostics: Diagnostics
+    structures: Mapping[str, str] = field(default_factory=dict)
+    """The project's files of message structures: path → text."""
 
 
 def compile_channel(file: File, around: Surroundings) -> Channel | None:
@@ -89,6 +95,7 @@ class _Compiler:
         format = self._format()
         self._check_charset()
         self._check_timezone()
+        structures, structures_version = self._structures()
         settings = self._settings(found[1]) if found is not None else None
         index = self._index(format) if format is not None else {}
         duplicate_key = self._duplicate_key(format) if format is not None else ()
@@ -102,7 +109,7 @@ class _Compiler:
             role=found[1],
             settings=settings,
             format=format,
-            version=content_version(self._root),
+            version=content_version(self._root, *structures_version),
             location=str(self._root.position),
             charset=keys.charset,
             timezone=keys.timezone,
@@ -118,6 +125,7 @@ class _Compiler:
                 limits=_limits(keys.limits),
                 keep=_keep(keys.keep),
                 index=index,
+                structures=structures,
             )
         elif isinstance(keys, OutboundKeys):
             channel = self._outbound(channel, keys)
@@ -209,6 +217,29 @@ class _Compiler:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             help = did_you_mean(name, available_timezones()) or "such as Asia/Shanghai"
             self._diagnostics.at("C124", node, "unknown time zone", help=help)
+
+    def _structures(self) -> tuple[Mapping[str, Structure], tuple[str, ...]]:
+        """The channel's own message structures by name, and their text."""
+        name, node = self._text("structures"), self._root.get("structures")
+        if name is None or node is None or self._text("direction") != "inbound":
+            return {}, ()
+        text = self._around.structures.get(name)
+        if text is None:
+            self._diagnostics.at(
+                "C129",
+                node,
+                f"there is no file {name}",
+                help=did_you_mean(name, self._around.structures)
+                or "it is a text in structures/, such as structures/our-lab.txt",
+            )
+            return {}, ()
+        if self._text("format") != "hl7v2":
+            self._diagnostics.at("C129", node, "message structures are HL7 v2's")
+        try:
+            return read_structures(text), (text,)
+        except StructureError as error:
+            self._diagnostics.at("C129", node, f"{name}: {error}", help=_STRUCTURES_HELP)
+            return {}, ()
 
     def _settings(self, role: Role) -> BaseModel | None:
         node, key = self._root.get("settings"), self._root.key("settings")

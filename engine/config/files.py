@@ -1,7 +1,7 @@
 """The files of a project, read and parsed; nothing is judged but the text itself.
 
 ``routes.yaml``, ``channels/*.yaml``, ``mappings/**/*.yaml`` (tests beside them excepted) and
-``tls.yaml`` when it is there.
+``tls.yaml`` when it is there, and the texts of ``structures/*.txt``.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Files:
     channel_names: frozenset[str]  # also of files that could not be read
     unreadable_mappings: frozenset[str]
     sources: Mapping[str, str]
+    structures: Mapping[str, str]  # path → text
 
 
 def read_files(root: Path, diagnostics: Diagnostics) -> Files:
@@ -58,6 +59,7 @@ def read_files(root: Path, diagnostics: Diagnostics) -> Files:
         channel_names=frozenset(channel_paths),
         unreadable_mappings=frozenset(mapping_paths) - {file.name for file in mappings},
         sources=reader.sources,
+        structures=reader.texts(root.glob("structures/*.txt")),
     )
 
 
@@ -90,6 +92,17 @@ class _Reader:
                         f"'{path.name}' is no name",
                         help=f"rename it {_renamed(path)}",
                     )
+        return found
+
+    def texts(self, paths: Iterable[Path]) -> dict[str, str]:
+        """Path → text; what cannot be read or is no UTF-8 is as if it were not there."""
+        found: dict[str, str] = {}
+        for path in sorted(paths):
+            try:
+                text = path.read_text("utf-8")
+            except (OSError, ValueError):
+                continue
+            found[path.relative_to(self._root).as_posix()] = text
         return found
 
     def read_all(self, paths: Mapping[str, str]) -> tuple[File, ...]:

@@ -45,7 +45,7 @@ def load(
     files = read_files(root, diagnostics)
     references = References(environ, root, diagnostics)
     tls = TlsProfiles(files.tls, diagnostics, references)
-    around = Surroundings(connectors, tls, references, functions, diagnostics)
+    around = Surroundings(connectors, tls, references, functions, diagnostics, files.structures)
     channels = _channels(files, around)
     mappings, wrong_mappings = compile_mappings(files.mappings, functions, diagnostics)
     routes: tuple[Route, ...] = ()
@@ -97,7 +97,7 @@ def check_channel(
         tls = TlsProfiles(None, diagnostics, references)
         around = Surroundings(connectors, tls, references, BUILT_IN, diagnostics)
         compile_channel(File(name, path, node), around)
-    elsewhere = {"C111", "C112", "C125"}
+    elsewhere = {"C111", "C112", "C125", "C129"}
     return tuple(one for one in diagnostics.items if one.code not in elsewhere)
 
 

@@ -19,6 +19,7 @@ from engine.contract import ConnectorSpec, Format, Limits, Role
 from engine.syntax import Diagnostic
 
 if TYPE_CHECKING:
+    from engine.formats.hl7v2.grouping import Structure
     from engine.mapping import CompiledMapping, Expression
 
 Direction = Literal["inbound", "outbound"]
@@ -100,6 +101,7 @@ class Channel:
     limits: Limits = field(default_factory=Limits)
     keep: Keep = Keep()
     index: Mapping[str, Expression] = field(default_factory=dict)
+    structures: Mapping[str, Structure] = field(default_factory=dict)
     # outbound
     ordering: Ordering = Ordering()
     retry: RetryPolicy = RetryPolicy()

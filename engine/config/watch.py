@@ -48,7 +48,7 @@ def _directories(root: Path) -> list[Path]:
     """Where files of the project can appear; a directory that is not there yet is noticed in the
     one above it."""
     found = [root]
-    for top in (root / "channels", root / "mappings"):
+    for top in (root / "channels", root / "mappings", root / "structures"):
         if top.is_dir():
             found += [top, *sorted(path for path in top.rglob("*") if path.is_dir())]
     return found
@@ -57,6 +57,8 @@ def _directories(root: Path) -> list[Path]:
 def _concerns(_change: Change, path: str) -> bool:
     # A Kubernetes ConfigMap is replaced by moving the link '..data'.
     name = Path(path).name
+    if name.endswith(".txt"):
+        return Path(path).parent.name == "structures"
     return name.endswith(".yaml") or name == "..data" or Path(path).is_dir()
 
 

@@ -253,6 +253,7 @@ class Worker:
                     message.channel,
                     bound.target.params,
                     source.timezone,
+                    source.structures,
                 ),
                 charset=lanes.channel.charset,
             )

@@ -109,7 +109,13 @@ class Intake:
 
     def _judged(self, message: Message, document: Document, inbound: Inbound) -> NewMessage:
         channel = self._channel
-        context = MapContext(message.id, message.received_at, self._name, timezone=channel.timezone)
+        context = MapContext(
+            message.id,
+            message.received_at,
+            self._name,
+            timezone=channel.timezone,
+            structures=channel.structures,
+        )
         error: ErrorInfo | None = None
         keys: dict[str, str] = {}
         dedup_key, dedup_within = inbound.dedup_key, None

@@ -29,7 +29,11 @@ def planned_again(message: Message, configuration: Configuration) -> tuple[NewDe
         raise IllegalTransition(_NO_CHANNEL)
     document = channel.format.parse(message.payload, charset=channel.charset)
     context = MapContext(
-        message.id, message.received_at, message.channel, timezone=channel.timezone
+        message.id,
+        message.received_at,
+        message.channel,
+        timezone=channel.timezone,
+        structures=channel.structures,
     )
     keys = {
         name: value

@@ -11,7 +11,7 @@ from typing import Any
 from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.hl7v2.structure_table import groups_of
 from engine.mapping.elements import GROUPS
-from engine.mapping.runstate import DOCUMENT, UNREAD, Code, Run
+from engine.mapping.runstate import CONTEXT, DOCUMENT, UNREAD, Code, Run
 from engine.mapping.scope import Scope, Unit
 
 
@@ -25,7 +25,7 @@ def every_group(name: str, scope: Scope, unit: Unit) -> Code:
     def of_message(run: Run) -> Any:
         root = run[cell]
         if root is UNREAD:
-            root = run[cell] = groups_of(run[DOCUMENT], None, fallback).root
+            root = run[cell] = groups_of(run[DOCUMENT], run[CONTEXT].structures, fallback).root
         return root.inside(name)
 
     if around is None:

@@ -136,6 +136,14 @@ ROWS: tuple[Code, ...] = (
         "package.",
     ),
     Code(
+        "C129",
+        _E,
+        "message structures that cannot be read",
+        "structures: names a text of the project in HL7's abstract message syntax, one structure "
+        "after the other, each beginning with its name and a colon on a new line; see "
+        "docs/mapping.md.",
+    ),
+    Code(
         "C130",
         _E,
         "two channels listen on one port",

@@ -6,7 +6,7 @@ segment goes, in this order of preference, from where the last one stood
 1. forward in the innermost open group that expects it, or into a new repetition of that group;
 2. back to a place of an open group that was passed over without it;
 3. into a new repetition of any open group that can hold it;
-4. to the innermost open group that knows it at all;
+4. to the innermost open group that holds it, or can open a group that does;
 5. otherwise (Z segments, segments of other structures) to where the last one went.
 
 What a segment may do depends only on where the last one stood, so it is worked out once for each
@@ -271,14 +271,15 @@ def _moves(place: Place, item: int, name: str) -> list[_Move]:
     near: list[_Move] = []
     again: list[_Move] = []
     far: list[_Move] = []
+    same: list[_Move] = []
     last: list[_Move] = []
     level: Place | None = place
     at, up = item, 0
     while level is not None:
         if name in level.group.names:
-            _from(level, at, up, name, (near, again, far, last))
+            _from(level, at, up, name, (near, again, same, far, last))
         at, up, level = level.at, up + 1, level.parent
-    return near + again + far + last[:1]
+    return [*near, *again, *same[:1], *far, *last[:1]]
 
 
 def _from(
@@ -286,10 +287,10 @@ def _from(
     at: int,
     up: int,
     name: str,
-    kinds: tuple[list[_Move], list[_Move], list[_Move], list[_Move]],
+    kinds: tuple[list[_Move], ...],
 ) -> None:
     """What one open group offers, whose part ``at`` was the last."""
-    near, again, far, last = kinds
+    near, again, same, far, last = kinds
     here = level.items[at] if at >= 0 else None
     if here is not None and here.repeats and name in here.names:
         near.append((up, _ALWAYS, 0, 0, ((level, at),)))
@@ -317,7 +318,10 @@ def _from(
             again.append((up, _IF_THERE, bit, 1, path))
     if number > 0 or not level.repeats:
         near.append((up, _IF_MISSING, bit, 0, path))
-    last.append((up, _ALWAYS, 0, 0, path))
+    if inside:
+        last.append((up, _ALWAYS, 0, 0, path))
+    else:  # once more, without going back
+        same.append((up, _ALWAYS, 0, 0, ((level, at),)))
 
 
 def _begins(path: _Path) -> bool:

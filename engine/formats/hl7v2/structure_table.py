@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from engine.formats.hl7v2.grouping import GroupTree, Structure, group_tree
 from engine.formats.hl7v2.message import Hl7Message
-from engine.formats.hl7v2.structure import Group, read_structure
+from engine.formats.hl7v2.structure import Group, StructureError, read_structure
 
 _FOLDER = Path(__file__).with_name("structures")
 
@@ -37,6 +37,27 @@ def _events() -> Mapping[str, str]:
 def _named(text: str) -> dict[str, str]:
     lines = (line for line in text.splitlines() if line and not line.startswith("#"))
     return {line.partition(":")[0]: line for line in lines}
+
+
+def read_structures(text: str) -> Mapping[str, Structure]:
+    """A sender's own structures by name.  A line that begins with white space goes on with the
+    one before it; ``#`` begins a comment.  Raises StructureError."""
+    found: dict[str, str] = {}
+    name = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = line.partition("#")[0].rstrip()
+        if not content:
+            continue
+        if not content[0].isspace():
+            name = content.partition(":")[0].strip()
+            if name in found:
+                raise StructureError(f"line {number}: {name} stands here twice")
+        elif not name:
+            raise StructureError(f"line {number}: a structure begins at the start of a line")
+        found[name] = f"{found.get(name, '')} {content}"
+    if not found:
+        raise StructureError("there is no structure in it")
+    return MappingProxyType({name: Structure(read_structure(one)) for name, one in found.items()})
 
 
 def structure_names() -> frozenset[str]:
@@ -92,5 +113,5 @@ def groups_of(
     A message whose structure is not known has no groups: its root holds all segments.
     """
     name = name_of(document, fallback)
-    found = own.get(name) if own else None
+    found = (own.get(name) or own.get(document.type.replace("^", "_"))) if own else None
     return group_tree(document, found or structure(name) or _NOTHING_KNOWN)

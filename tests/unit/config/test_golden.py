@@ -94,6 +94,11 @@ CASES: dict[str, Files] = {
         "tls.yaml": "profiles: {hospital-internal: {ca: ca.pem}}\n",
     },
     "C125-none": settings("tls: hospital"),
+    "C129": {
+        **his("structures: structures/our-lab.txt\n"),
+        "structures/our-lab.txt": "ORU_R01: MSH [PID\n",
+    },
+    "C129-file": his("structures: structures/our-lab.txt\n"),
     "C130": {
         "channels/lis.yaml": INBOUND.replace("port: 2575", "port: 2575, host: 0.0.0.0"),
         **routes("from: his", "from: [his, lis]"),

@@ -1,6 +1,6 @@
 """Writes engine/formats/hl7v2/structures/: HL7's message structures in abstract message syntax.
 
-    .venv/bin/python tools/hl7v2_structures.py
+    .venv/bin/python generators/hl7v2_structures.py
 
 The source is hl7apy (MIT), which has the structures of 2.1 to 2.8.2.  Two kinds of file come out:
 ``2.5.1.txt`` and its like are each version as it is, with the names of groups without the message's
@@ -186,7 +186,10 @@ def reading() -> dict[str, Node]:
 
 
 def write(name: str, about: str, found: dict[str, Node]) -> None:
-    lines = [f"# {about}", "# Made by tools/hl7v2_structures.py from hl7apy (MIT); do not edit."]
+    lines = [
+        f"# {about}",
+        "# Made by generators/hl7v2_structures.py from hl7apy (MIT); do not edit.",
+    ]
     for key, node in sorted(found.items()):
         assert node.parts is not None
         lines.append(f"{key}: {' '.join(part.text() for part in node.parts)}")
