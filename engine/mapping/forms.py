@@ -24,6 +24,7 @@ from engine.mapping.forms_values import (
     compile_narrative_html,
     compile_text,
     compile_try,
+    compile_when,
 )
 
 _ALL: Final = (
@@ -146,6 +147,15 @@ _ALL: Final = (
         2,
         compile_default,
         (("default('a', 'b')", "a"), ("first([]) | default('b')", "b"), ("default(1, 2)", 1)),
+    ),
+    Form(
+        "when",
+        "when(value, condition)",
+        "The value where the condition is true, otherwise nothing: `'email' | when(PID-13.4)`.",
+        2,
+        2,
+        compile_when,
+        (("when('a', 1 == 1)", "a"), ("when('a', 1 == 2)", None), ("'a' | when([]) ?? 'b'", "b")),
     ),
     Form(
         "list",

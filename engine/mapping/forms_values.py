@@ -217,6 +217,19 @@ def compile_try(compiler: ExpressionCompiler, call: Call) -> Compiled:
     return inner if inner.constant else Compiled(attempt)
 
 
+def compile_when(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    wanted = compiler.test(call.arguments[1])
+    inner = compiler.value(call.arguments[0])
+    code, test = inner.code, wanted.code
+    if wanted.constant:
+        return inner if wanted.value else constant(None)
+
+    def when(run: Run) -> Any:
+        return code(run) if test(run) else None
+
+    return Compiled(when)
+
+
 def compile_fail(compiler: ExpressionCompiler, call: Call) -> Compiled:
     text = literal_of(compiler, call.arguments[0])
     where = str(compiler.place(call))

@@ -18,6 +18,7 @@ import engine.mapping.functions.narratives as narratives
 import engine.mapping.functions.numbers as numbers
 import engine.mapping.functions.phones as phones
 import engine.mapping.functions.references as references
+import engine.mapping.functions.systems as systems
 import engine.mapping.functions.text as text
 import engine.mapping.functions.units as units
 from engine.mapping.functions.signature import NAME_OF_GROUP, Function
@@ -45,6 +46,7 @@ BUILT_IN: Final[Mapping[str, Function]] = MappingProxyType(
         units,
         dates,
         identifiers,
+        systems,
         names,
         phones,
         references,
