@@ -1,0 +1,500 @@
+"""Maps that are written by hand, because their rows cannot be read one by one; and what makes a
+resource the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A map as it stands in the YAML, below its name; a reason where it stands for rows of the
+    guide, ``args`` where it is a map of ours."""
+
+    reason: str
+    text: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is added to a generated map, in place of rows that `choices` leaves out."""
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a resource the same one (``key:``), and when there is one (``$if``)."""
+
+    parts: tuple[str, ...]
+    given: str
+
+
+_PERSON: Final = "$xcn.1 or exists($xcn.2) or $xcn.3"
+_PERSON_KEY: Final = ("$xcn.9 | each('HD_uri')", "$xcn.1")
+_AUTHORITY: Final = Identity(("$hd | each('HD_uri')",), "$hd.1 or $hd.2")
+
+IDENTITIES: Final[Mapping[str, Identity]] = {
+    "XCN_Practitioner": Identity(_PERSON_KEY, _PERSON),
+    "XCN_Patient": Identity(_PERSON_KEY, _PERSON),
+    "XCN_RelatedPerson": Identity((), _PERSON),
+    "CNN_Practitioner": Identity(
+        ("authority_uri($cnn.9, $cnn.10, $cnn.11)", "$cnn.1"), "$cnn.1 or $cnn.2 or $cnn.3"
+    ),
+    "XON_Organization": Identity(
+        ("$xon.6 | each('HD_uri')", "$xon.10 ?? $xon.3"), "$xon.1 or $xon.3 or $xon.10"
+    ),
+    "XON_Location": Identity((), "$xon.1 or $xon.3 or $xon.10"),
+    "HD_Organization": _AUTHORITY,
+    "HD_Device": _AUTHORITY,
+    "HD_Location": _AUTHORITY,
+    "CWE_Organization": Identity((), "$cwe.1 or $cwe.2 or $cwe.9"),
+    "CWE_Device": Identity((), "$cwe.1 or $cwe.2"),
+    "EI_Condition": Identity(("$ei.2", "$ei.1"), "$ei.1"),
+    "EI_Procedure": Identity(("$ei.2", "$ei.1"), "$ei.1"),
+}
+
+# A place by its levels, the widest first (HL7 2.5.1 ch. 2A.53): component of PL, component of
+# NDL, name, code of location-physical-type (which has none for a point of care).
+_LEVELS: Final = (
+    ("4", "7", "facility", "si"),
+    ("7", "10", "building", "bu"),
+    ("8", "11", "floor", "lvl"),
+    ("1", "4", "unit", ""),
+    ("2", "5", "room", "ro"),
+    ("3", "6", "bed", "bd"),
+)
+
+
+def _levels(kind: str) -> Iterator[tuple[str, Body]]:
+    """One map for each level, which is part of the next wider one that is given."""
+    arg = kind.lower()
+    wider: list[str] = []
+    for in_pl, in_ndl, name, code in _LEVELS:
+        at = in_pl if kind == "PL" else in_ndl
+        lines = [
+            "out:",
+            f"  $if: exists(${arg}.{at})",
+            "  resourceType: Location",
+            "  identifier:",
+            f"    - = ${arg}.{at} | each('HD_Identifier')  # {kind}.{at}",
+            "  mode: instance",
+        ]
+        if code:
+            lines += [
+                "  physicalType:",
+                "    coding:",
+                "      - system: http://terminology.hl7.org/CodeSystem/location-physical-type",
+                f"        code: {code}",
+            ]
+        if wider:
+            chain = " ?? ".join(f"(${arg} | refer('{place}'))" for place in reversed(wider))
+            lines.append(f"  partOf: = {chain}")
+        map_name = f"{kind}_Location_{name}"
+        yield map_name, Body("", "\n".join(lines) + "\n", (arg,))
+        wider.append(map_name)
+
+
+def _narrowest(kind: str) -> list[str]:
+    arg = kind.lower()
+    lines = ["$first:"]
+    for in_pl, in_ndl, name, _ in reversed(_LEVELS):
+        at = in_pl if kind == "PL" else in_ndl
+        lines += [
+            f"  - $if: exists(${arg}.{at})",
+            f"    $use: {kind}_Location_{name}",
+            f"    $with: {{{arg}: = ${arg}}}",
+        ]
+    return lines
+
+
+def _place() -> str:
+    lines = ["out:", "  $merge:", "    - " + _narrowest("PL")[0]]
+    lines += [f"      {line}" for line in _narrowest("PL")[1:]]
+    lines += [
+        "    - $if: $pl.9  # PL.9",
+        "      resourceType: Location",
+        "      description: = $pl.9",
+        "    - $if: exists($pl.10)  # PL.10, PL.11",
+        "      resourceType: Location",
+        "      identifier:",
+        "        - $use: EI_Identifier_Extension",
+        "          $with: {ei: = $pl.10}",
+        "          assigner: = $pl.11 | refer('HD_Organization')",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _device_place() -> str:
+    return "out:\n" + "".join(f"  {line}\n" for line in _narrowest("NDL"))
+
+
+BODIES: Final[Mapping[str, Body]] = {
+    "HD_uri": Body(
+        "An OID or UUID is the same everywhere and wins over the local name, which is no URI; a "
+        "name in the table AssigningAuthority has the URI that a site gives it.",
+        """\
+out: = $hd.1 | table('AssigningAuthority') ?? authority_uri($hd.1, $hd.2, $hd.3)
+""",
+    ),
+    "HD_Identifier": Body(
+        "HD.1 and HD.2 name one thing; an Identifier has room for one value.",
+        """\
+out:
+  system: = authority_uri($hd.2, $hd.2, $hd.3) | when($hd.1 and $hd.2)  # HD.2, HD.3
+  value: = $hd.1 ?? $hd.2  # HD.1, HD.2
+""",
+    ),
+    "CNN_Practitioner": Body(
+        "The guide has no place for the assigning authority (CNN.9-11), which makes the "
+        "identifier unique.",
+        """\
+out:
+  $if: $cnn.1 or $cnn.2 or $cnn.3
+  resourceType: Practitioner
+  identifier:
+    - $if: $cnn.1
+      system: = $cnn.9 | table('AssigningAuthority') ?? authority_uri($cnn.9, $cnn.10, $cnn.11)
+      value: = $cnn.1 | squeeze  # CNN.1
+  name:
+    - family: = $cnn.2  # CNN.2
+      given:
+        - = $cnn.3  # CNN.3
+        - = $cnn.4  # CNN.4
+      prefix:
+        - = $cnn.6  # CNN.6
+      suffix:
+        - = $cnn.5  # CNN.5
+        - = $cnn.7  # CNN.7
+""",
+    ),
+    "CQ_unsignedInt": Body(
+        "Minutes, as Timing.repeat.offset counts; CQ.2 in UCUM or as HL7 2.5 has it.",
+        """\
+out:
+  $case: = $cq.2 ?? 'min'
+  $of:
+    min|M|MIN: = try($cq.1 | integer)  # CQ.1
+    h|H|HR: = try($cq.1 * 60 | integer)
+    d|D: = try($cq.1 * 1440 | integer)
+""",
+    ),
+    "ED_Attachment": Body(
+        "ED.5 is base64 unless ED.4 says otherwise; text is encoded, hexadecimal is left out.",
+        """\
+out:
+  contentType: = $ed.3 | table('MediaType')  # ED.2, ED.3
+  data:
+    $case: = $ed.4
+    $of:
+      A|a: = $ed.5 | text | base64  # ED.5
+      Hex: {}
+    $else: = $ed.5 | replace(' ', '')
+""",
+    ),
+    "CWE_Annotation": Body("The whole field as text.", "out:\n  text: = $cwe | text  # CWE\n"),
+    "EI_Identifier_System": Body(
+        "The universal id is the better system where there is one.",
+        """\
+out:
+  $if: $ei.1
+  system: = $ei.2 | table('AssigningAuthority') ?? authority_uri($ei.2, $ei.3, $ei.4)  # EI.2-4
+  value: = $ei.1 | squeeze  # EI.1
+""",
+    ),
+    "EI_Identifier_Extension": Body(
+        "The guide keeps only EI.1 here; the assigning authority makes the identifier unique.",
+        """\
+out:
+  $if: $ei.1
+  system: = $ei.2 | table('AssigningAuthority') ?? authority_uri($ei.2, $ei.3, $ei.4)  # EI.2-4
+  value: = $ei.1 | squeeze  # EI.1
+""",
+    ),
+    "EI_Identifier_Organization": Body(
+        "The assigning organization is an HD, as in other identifiers.",
+        """\
+out:
+  $if: $ei.1
+  system: = $ei.2 | table('AssigningAuthority') ?? authority_uri($ei.2, $ei.3, $ei.4)  # EI.2-4
+  value: = $ei.1 | squeeze  # EI.1
+  assigner: {display: = $ei.2}
+""",
+    ),
+    "EIP_Identifier_PlacerAssignedIdentifier": Body(
+        "EIP.1 is an EI; the guide reads it as a text.",
+        """\
+out:
+  $if: $eip.1.1
+  type:
+    coding:
+      - system: http://terminology.hl7.org/CodeSystem/v2-0203
+        code: PGN
+  system: = $eip.1.2 | table('AssigningAuthority') ?? authority_uri($eip.1.2, $eip.1.3, $eip.1.4)
+  value: = $eip.1.1 | squeeze  # EIP.1
+""",
+    ),
+    "EIP_Identifier_FillerAssignedIdentifier": Body(
+        "EIP.2 is an EI; the guide reads it as a text.",
+        """\
+out:
+  $if: $eip.2.1
+  type:
+    coding:
+      - system: http://terminology.hl7.org/CodeSystem/v2-0203
+        code: FGN
+  system: = $eip.2.2 | table('AssigningAuthority') ?? authority_uri($eip.2.2, $eip.2.3, $eip.2.4)
+  value: = $eip.2.1 | squeeze  # EIP.2
+""",
+    ),
+    "OG_Extension_Subidentifier": Body(
+        "The guide's labels are the nested extensions of observation-v2-subid.",
+        """\
+out:
+  $if: exists($og)
+  url: http://hl7.org/fhir/StructureDefinition/observation-v2-subid
+  extension:
+    - $if: $og.1
+      url: original-sub-identifier
+      valueString: = $og.1  # OG.1
+    - $if: exists($og.2 | number_or_none)
+      url: sequence
+      valueDecimal: = $og.2 | number_or_none  # OG.2
+    - $if: exists($og.3 | number_or_none)
+      url: group
+      valueDecimal: = $og.3 | number_or_none  # OG.3
+    - $if: $og.4
+      url: identifier
+      valueString: = $og.4  # OG.4
+""",
+    ),
+    **dict(_levels("PL")),
+    "PL_Location": Body(
+        "The guide numbers the levels of a place; here each is a map, part of the next wider one "
+        "that is given. PL.9 and PL.10 belong to the narrowest.",
+        _place(),
+    ),
+    **dict(_levels("NDL")),
+    "NDL_Location": Body("", _device_place(), ("ndl",)),
+    "NDL_PractitionerRole": Body(
+        "The place is that of PL, with other numbers; NDL.1 is the person. NDL.8 is no code of "
+        "Location.status.",
+        """\
+out:
+  resourceType: PractitionerRole
+  practitioner: = $ndl.1 | refer('CNN_Practitioner')  # NDL.1
+  period:
+    start: = try($ndl.2 | datetime)  # NDL.2
+    end: = try($ndl.3 | datetime)  # NDL.3
+  location:
+    - = $ndl | refer('NDL_Location')  # NDL.4-7, NDL.10-11
+""",
+    ),
+    "XCN_PractitionerRole": Body(
+        "The person is the Practitioner that XCN_Practitioner makes, so that both are one.",
+        """\
+out:
+  $if: $xcn.1 or exists($xcn.2) or $xcn.3
+  resourceType: PractitionerRole
+  practitioner: = $xcn | refer('XCN_Practitioner')  # XCN.1-21
+""",
+    ),
+    "XCN_Annotation_Author": Body(
+        "The person is the Practitioner that XCN_Practitioner makes, so that both are one.",
+        "out:\n  authorReference: = $xcn | refer('XCN_Practitioner')  # XCN.1-21\n",
+    ),
+    "XPN_string": Body(
+        "Given names before the family name, unless XPN.11 asks for the family name first.",
+        """\
+out:
+  $first:
+    - $if: $xpn.11 == 'F'
+      $first:
+        - = list($xpn.5, $xpn.1, $xpn.2, $xpn.3, $xpn.4) | join(' ')
+    - = list($xpn.5, $xpn.2, $xpn.3, $xpn.1, $xpn.4) | join(' ')
+""",
+    ),
+    "XTN_ContactPoint": Body(
+        "The guide's eight conditions in the order in which they exclude each other: an electronic "
+        "address is XTN.4, a number its parts, XTN.12, or XTN.1 as older versions have it.",
+        """\
+out:
+  $let:
+    electronic: = $xtn.3 in ['Internet', 'X.400'] or ($xtn.4 and not $xtn.3)
+    parts: = list(concat_all('+', $xtn.5), $xtn.6, $xtn.7, concat_all('X', $xtn.8)) | join(' ')
+    given: = $parts | when($xtn.7)
+    number: = ($xtn.4 ?? $xtn.1 | when($electronic)) ?? $given ?? $xtn.12 ?? $xtn.1 ?? $xtn.4
+  $if: exists($number)
+  extension:
+    - $if: $xtn.5
+      url: http://hl7.org/fhir/StructureDefinition/contactpoint-country
+      valueString: = $xtn.5  # XTN.5
+    - $if: $xtn.6
+      url: http://hl7.org/fhir/StructureDefinition/contactpoint-area
+      valueString: = $xtn.6  # XTN.6
+    - $if: $xtn.7 and not $electronic
+      url: http://hl7.org/fhir/StructureDefinition/contactpoint-local
+      valueString: = $xtn.7  # XTN.7
+    - $if: $xtn.8
+      url: http://hl7.org/fhir/StructureDefinition/contactpoint-extension
+      valueString: = $xtn.8  # XTN.8
+  system:  # XTN.3
+    $first:
+      - = $xtn.3 | table('TelecommunicationEquipmentType')
+      - = 'email' | when($electronic) ?? 'phone'
+  value: = $number  # XTN.1, XTN.4, XTN.6, XTN.7, XTN.12
+  use: = 'mobile' | when($xtn.3 == 'CP') ?? $xtn.2 | table('TelecommunicationUseCode')  # XTN.2
+  rank: = try($xtn.18 | integer)  # XTN.18
+  period:
+    start: = try($xtn.13 | datetime)  # XTN.13
+    end: = try($xtn.14 | datetime)  # XTN.14
+""",
+    ),
+    "SAD_Address": Body(
+        "One line for each part that is given, the house number before the street's name is the "
+        "sender's own order in SAD.1.",
+        """\
+out:
+  line:
+    - = $sad.1  # SAD.1
+    - = $sad.2  # SAD.2
+    - = $sad.3  # SAD.3
+""",
+    ),
+}
+
+OWN: Final[Mapping[str, tuple[tuple[str, Body], ...]]] = {
+    "OBX": (
+        (
+            "OBX_Value",
+            Body(
+                "OBX-5 by OBX-2, with the unit of OBX-6. The guide's rows are the branches; what "
+                "they do not cover (a number that is none, a range of texts) keeps its text.",
+                """\
+out:
+  $case: = $obx.2
+  $of:
+    NM:  # OBX-5, OBX-6
+      $let:
+        number: = $obx.5 | number_or_none
+      $first:
+        - $if: exists($number)
+          valueQuantity:
+            value: = $number
+            $use: CWE_Quantity
+            $with: {cwe: = $obx.6}
+        - valueString: = $obx.5 | text
+    SN:
+      $let:
+        number: = $obx.5.2 | number_or_none
+        other: = $obx.5.4 | number_or_none
+        sign: = $obx.5.1 | when($obx.5.1 in ['<', '<=', '>', '>='])
+      $first:
+        - $if: exists($number) and not exists($obx.5.3) and $obx.5.1 != '<>'
+          valueQuantity:
+            value: = $number
+            comparator: = $sign
+            $use: CWE_Quantity
+            $with: {cwe: = $obx.6}
+        - $if: exists($number) and exists($other) and $obx.5.1 != '<>' and $obx.5.3 in [':', '/']
+          valueRatio:
+            numerator:
+              value: = $number
+              comparator: = $sign
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+            denominator:
+              value: = $other
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+        - $if: exists($number) and exists($other) and ($obx.5.1 ?? '=') == '=' and $obx.5.3 == '-'
+          valueRange:
+            low:
+              value: = $number
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+            high:
+              value: = $other
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+        - valueString: = list($obx.5.1, $obx.5.2, $obx.5.3, $obx.5.4, $obx.6.1) | join(' ')
+    ST|FT|TX:
+      valueString: = $obx.5[*] | text | join('\\n')
+    CWE|CE|CNE|CF|IS|ID:
+      valueCodeableConcept: = $obx.5 | each('CWE_CodeableConcept')
+    DT|DTM|TS:
+      $first:
+        - valueDateTime: = try($obx.5 | datetime)
+        - valueString: = $obx.5 | text
+    TM:
+      $first:
+        - valueTime: = try($obx.5 | time)
+        - valueString: = $obx.5 | text
+    DR:
+      valuePeriod: = $obx.5 | each('DR_Period')
+    NR:
+      valueRange: = $obx.5 | each('NR_Range')
+    VR:
+      valueString: = list($obx.5.1, $obx.5.2) | join('-')
+    NA:
+      valueString: = $obx.5 | text
+    ED:
+      extension:
+        - $if: exists($obx.5)
+          url: http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment
+          valueAttachment: = $obx.5 | each('ED_Attachment')
+    RP:
+      extension:
+        - $if: exists($obx.5)
+          url: http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment
+          valueAttachment: = $obx.5 | each('RP_Attachment')
+  $else:
+    valueString: = $obx.5[*] | text | join('\\n')
+""",
+                ("obx",),
+            ),
+        ),
+    ),
+}
+
+PARTS: Final[Mapping[str, Part]] = {
+    "OBX_Observation": Part(
+        "OBX-2, OBX-5 and OBX-6 are one decision.",
+        """\
+$merge:
+  - $use: OBX_Value
+    $with: {obx: = $obx}
+""",
+    ),
+    "OBX_Observation_Component": Part(
+        "OBX-2, OBX-5 and OBX-6 are one decision.",
+        """\
+component:
+  - $use: OBX_Value
+    $with: {obx: = $obx}
+    code: = $obx.3 | each('CWE_CodeableConcept')  # OBX-3
+    referenceRange:
+      - text: = $obx.7  # OBX-7
+""",
+    ),
+    "PID_Patient": Part(
+        "PID-12 is the county of the address where there is one without, otherwise an address.",
+        """\
+address:
+  - $first:
+      - $if: $pid.12 and not $pid.11[2] and exists($pid.11) and not $pid.11.9
+        $use: XAD_Address
+        $with: {xad: = $pid.11}
+        district: = $pid.12  # PID-12
+      - = $pid.11[*] | each('XAD_Address')  # PID-11
+  - $if: $pid.12 and (not exists($pid.11) or exists($pid.11[2]) or exists($pid.11.9))
+    $let:
+      other: = $pid.12 | when($pid.11.9 != $pid.12)
+    district: = $other  # PID-12
+""",
+    ),
+}

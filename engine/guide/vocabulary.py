@@ -1,0 +1,214 @@
+"""The guide's code maps as tables, and the maps that use them for concepts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from engine.formats.fhir.definitions import definitions
+from engine.guide.rows import Code, word
+from engine.guide.text import Lst, Obj, key, scalar, wrapped
+
+V2: Final = "http://terminology.hl7.org/CodeSystem/v2-"
+_FHIR: Final = re.compile(r"http://hl7\.org/fhir/[a-z-]+$")
+_MANY: Final = 12
+
+# What an unmapped code becomes where FHIR demands one of its own codes.
+FALLBACKS: Final[Mapping[str, str]] = {
+    "AdministrativeSex": "unknown",
+    "ObservationResultStatusCodesInterpretation": "unknown",
+    "PatientClass_EncounterStatus": "unknown",
+    "ResultStatus_Non_Queries": "unknown",
+}
+
+
+class Vocabulary:
+    """All tables by name.  `concepts` are the maps that were asked for."""
+
+    def __init__(self, tables: Mapping[str, tuple[Code, ...]]) -> None:
+        self.tables = tables
+        self.fhir = definitions("R4")
+        self.concepts: dict[str, Obj] = {}
+
+    def rows(self, name: str) -> dict[str, Code]:
+        """What the table holds: the first line of each code.  Where the guide names no v2 code at
+        all, senders use FHIR's own."""
+        codes = self.tables[name]
+        own = all(not code.code for code in codes)
+        found: dict[str, Code] = {}
+        for code in codes:
+            source = code.target if own else code.code
+            if source and code.target and "|" not in code.target:
+                found.setdefault(source, code)
+        return found
+
+    def usable(self, vocabulary: str) -> bool:
+        return word(vocabulary) in self.tables and bool(self.rows(word(vocabulary)))
+
+    def system(self, name: str) -> str:
+        """The system that most rows map to."""
+        systems = [code.target_system for code in self.rows(name).values() if code.target_system]
+        return max(systems, key=systems.count) if systems else ""
+
+    def source(self, name: str) -> str:
+        """The v2 table, as a URI; empty where the guide names none."""
+        named = next((code.system for code in self.tables[name] if code.system), "")
+        found = re.search(r"(\d{4})$", named)
+        return f"{V2}{found[1]}" if found else ""
+
+    def keeps_codes(self, name: str) -> bool:
+        """Whether the table only adds system and display to v2's own codes."""
+        return self.system(name) == self.source(name) != "" and all(
+            code == row.target and row.target_system == self.system(name)
+            for code, row in self.rows(name).items()
+        )
+
+    # --- tables ---------------------------------------------------------------------------
+
+    def lines(self) -> Iterator[str]:
+        for name in sorted(self.tables):
+            rows = self.rows(name)
+            yield ""
+            yield f"  {name}:"
+            if source := self.source(name):
+                yield f"    from: {source}"
+            system = self.system(name)
+            if system:
+                yield f"    to: {system}"
+            if name in FALLBACKS:
+                yield f"    unmapped: = '{FALLBACKS[name]}'"
+            else:
+                yield f"    unmapped: {'pass' if self.keeps_codes(name) else 'drop'}"
+            without = [c.code for c in self.tables[name] if c.code and c.code not in rows]
+            if without and len(without) < len(self.tables[name]):
+                text = f"Without a row in the guide: {', '.join(dict.fromkeys(without))}."
+                yield from wrapped(text, 4)
+            if not rows:
+                yield "    rows: {}"
+                continue
+            yield "    rows:"
+            for code, row in rows.items():
+                yield f"      {key(code)}: {self._value(row, system)}"
+
+    def _value(self, row: Code, system: str) -> str:
+        other = row.target_system not in ("", system)
+        if _FHIR.match(system) and not other:
+            return scalar(row.target)
+        parts = [f"code: {_flow(row.target)}"]
+        if row.display:
+            parts.append(f"display: {_flow(row.display)}")
+        if other:
+            parts.append(f"system: {row.target_system}")
+        return "{" + ", ".join(parts) + "}"
+
+    # --- concepts -------------------------------------------------------------------------
+
+    def concept(self, kind: str, type_name: str, vocabulary: str) -> str | None:
+        """The name of a map from a v2 datatype to a CodeableConcept or Coding that uses a table;
+        None where the table is empty."""
+        table = word(vocabulary)
+        if not self.usable(vocabulary):
+            return None
+        kind = "ID" if kind in ("IS", "ID", "ST", "") else kind
+        kind = "CWE" if kind in ("CE", "CNE", "FC", "XCN") else kind
+        name = f"{kind}_{type_name}_{table}"
+        if name not in self.concepts:
+            self.concepts[name] = self._concept(kind, type_name, table)
+        return name
+
+    def _concept(self, kind: str, type_name: str, table: str) -> Obj:
+        if kind == "ID":
+            codings = self._codings_of_id(table)
+        elif self.keeps_codes(table):
+            codings = Lst([(self._kept(table), "")])
+        else:
+            codings = Lst([(f"= $cwe.1 | coding('{table}')", ""), (self._original(table), "")])
+        if type_name == "Coding":
+            out = Obj()
+            if len(codings.items) == 1:
+                only = codings.items[0][0]
+                if isinstance(only, Obj):
+                    return only
+            out.add("$first", codings)
+            return out
+        out = Obj()
+        if kind == "CWE":
+            for first in ("4", "10"):
+                codings.items.append((_alternate(first), ""))
+        out.add("coding", codings)
+        if kind == "CWE":
+            out.add("text", "= $cwe.9")
+        return out
+
+    def _codings_of_id(self, table: str) -> Lst:
+        codings = Lst([(f"= $id | coding('{table}')", "")])
+        if not self.keeps_codes(table):
+            original = Obj()
+            self._unless_same(original, "$id", table)
+            if source := self.source(table):
+                original.add("system", source)
+            original.add("code", "= $id | squeeze")
+            codings.items.append((original, ""))
+        return codings
+
+    def _kept(self, table: str) -> Obj:
+        """The message's coding as it is; a bare code is read in the table of HL7."""
+        either = Obj()
+        own = _coding("1", self.source(table))
+        own.entries.insert(0, ("$if", "$cwe.2 or $cwe.3 or not exists($cwe.1)", ""))
+        either.add("$first", Lst([(own, ""), (f"= $cwe.1 | coding('{table}')", "")]))
+        return either
+
+    def _original(self, table: str) -> Obj:
+        original = Obj()
+        self._unless_same(original, "$cwe.1", table)
+        original.entries += _coding("1", self.source(table)).entries
+        return original
+
+    def _unless_same(self, out: Obj, path: str, table: str) -> None:
+        """The original coding is left out where the table's is the same."""
+        source = self.source(table) or self.system(table)
+        rows = self.rows(table)
+        same = [
+            code
+            for code, row in rows.items()
+            if code == row.target and (row.target_system or self.system(table)) == source
+        ]
+        if len(same) > _MANY or (
+            same and same == [c for c, row in rows.items() if c == row.target]
+        ):
+            out.add("$if", f"({path} | table('{table}')) != {path}")
+        elif same:
+            listed = ", ".join(f"'{code}'" for code in same)
+            out.add("$if", f"{path} not in [{listed}]")
+
+
+def _coding(first: str, system: str = "") -> Obj:
+    """One triplet of a CWE (identifier, text, system) with its version."""
+    number = int(first)
+    version = {1: 7, 4: 8, 10: 13}[number]
+    out = Obj()
+    name = f"= $cwe.{number + 2} | table('CodingSystem')"
+    if system:
+        name += f" ?? '{system}' | when($cwe.{number})"
+    out.add("system", name)
+    out.add("version", f"= $cwe.{version}")
+    out.add("code", f"= $cwe.{number} | squeeze")
+    out.add("display", f"= $cwe.{number + 1}")
+    return out
+
+
+def _alternate(first: str) -> Obj:
+    out = Obj()
+    out.add("$if", f"$cwe.{first} or $cwe.{int(first) + 1}")
+    out.entries += _coding(first).entries
+    return out
+
+
+def _flow(text: str) -> str:
+    """A scalar inside braces."""
+    written = scalar(text)
+    if written.startswith("'") or not re.search(r"[,\[\]{}]", written):
+        return written
+    return "'" + text.replace("'", "''") + "'"
