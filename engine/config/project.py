@@ -136,12 +136,20 @@ def _report_unused(
             )
     mapped = {id(target.mapping) for route in routes for target in route.targets}
     imported = {name for file in mapping_files for name in _imports(file.node)}
+    collections = {_collection(name) for name in imported}
     for file in mapping_files:
         mapping = mappings.get(file.name)
-        if mapping is None and file.name not in imported:
+        if mapping is None and not {file.name, _collection(file.name)} & (imported | collections):
             diagnostics.add("C302", file.start, f"no mapping imports '{file.name}'")
         elif mapping is not None and id(mapping) not in mapped and file.name not in imported:
             diagnostics.add("C302", file.start, f"no route uses the mapping '{file.name}'")
+
+
+def _collection(name: str) -> str:
+    """``lib/v2`` of ``lib/v2/segments/aig``: libraries that belong together, of which a project
+    takes what it needs; the name itself where there is no such folder."""
+    parts = name.split("/")
+    return "/".join(parts[:2]) if len(parts) > 2 else name
 
 
 def _imports(node: Node) -> tuple[str, ...]:

@@ -264,7 +264,8 @@ ROWS: tuple[Code, ...] = (
         "C302",
         _W,
         "a mapping that nobody uses",
-        "Name it in a route or, where it only holds maps and tables, import it; or delete it.",
+        "Name it in a route or, where it only holds maps and tables, import it; or delete it. Of "
+        "the libraries in a folder such as `lib/v2/`, one that is imported is enough.",
     ),
     Code("C303", _W, "no routes", "Without a route no message goes anywhere."),
     Code(
