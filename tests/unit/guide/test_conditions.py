@@ -54,7 +54,9 @@ def test_conditions(text: str, expected: Condition) -> None:
     assert parse_condition(text, "PID-3") == expected
 
 
-@pytest.mark.parametrize("text", ["IF", "IF PID-3 IN (", "IF PID-3 SEEMS RIGHT", "IF (PID-3 VALUED"])
+@pytest.mark.parametrize(
+    "text", ["IF", "IF PID-3 IN (", "IF PID-3 SEEMS RIGHT", "IF (PID-3 VALUED"]
+)
 def test_what_is_no_condition(text: str) -> None:
     with pytest.raises(ConditionError):
         parse_condition(text, "PID-3")

@@ -28,9 +28,7 @@ def test_nothing_has_drifted(library: Library) -> None:
     }
     assert shipped == set(library.files)
     changed = [
-        name
-        for name, text in library.files.items()
-        if (SHIPPED / name).read_text("utf-8") != text
+        name for name, text in library.files.items() if (SHIPPED / name).read_text("utf-8") != text
     ]
     assert changed == [], "run python -m engine.guide (docs/guide-maps.md)"
 
