@@ -33,7 +33,7 @@ from engine.mapping.mapfile import (
     read_file,
     target_resource,
 )
-from engine.mapping.namespaces import known_namespaces
+from engine.mapping.namespaces import known_namespaces, path_namespaces
 from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
 from engine.mapping.runstate import Code
@@ -105,7 +105,7 @@ def compile_expression(
     """
     own = Diagnostics()
     unit = Unit(format, own, functions)
-    unit.namespaces = known_namespaces(format, namespaces)
+    unit.namespaces = path_namespaces(format, namespaces)
     tree = parse_expression(scalar, format, own)
     expression: Expression | None = None
     if tree is not None:

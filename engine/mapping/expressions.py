@@ -48,7 +48,7 @@ from engine.mapping.operators import (
     otherwise,
 )
 from engine.mapping.paths import compile_path
-from engine.mapping.paths_xml import place_below, places_code
+from engine.mapping.paths_xml import as_values, place_below, places_code
 from engine.mapping.runstate import DOCUMENT, SOURCES, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tracing import untraced
@@ -105,6 +105,8 @@ class ExpressionCompiler:
                 return self.variable_value(node)
             case Path() | Resources() | Item() | Top():
                 return compile_path(self, node, as_value=True)
+            case Call("xpath"):
+                return as_values(self.common(node, self.value))
             case Call():
                 return self.invariant(node, self.common(node, self.value))
             case _:

@@ -11,6 +11,11 @@ from typing import Final
 
 from engine.mapping.form import Form
 from engine.mapping.forms_maps import compile_each, compile_refer
+from engine.mapping.forms_queries import (
+    compile_fhirpath_form,
+    compile_jsonpath_form,
+    compile_xpath,
+)
 from engine.mapping.forms_tables import compile_coding, compile_reverse, compile_table
 from engine.mapping.forms_values import (
     compile_concat,
@@ -92,6 +97,32 @@ _ALL: Final = (
         1,
         compile_text,
         (("text(1.50)", "1.50"), ("text(true)", "true"), ("text('a')", "a")),
+    ),
+    Form(
+        "xpath",
+        "xpath(element?, 'XPath')",
+        "What XPath 1.0 finds in an XML source, or from an element on: nothing, the one thing, or "
+        "a list. Names need prefixes (`cda:` in CDA).",
+        1,
+        2,
+        compile_xpath,
+    ),
+    Form(
+        "fhirpath",
+        "fhirpath(resource?, 'FHIRPath')",
+        "What FHIRPath finds in a FHIR source, or in an object: nothing, the one thing, or a list.",
+        1,
+        2,
+        compile_fhirpath_form,
+    ),
+    Form(
+        "jsonpath",
+        "jsonpath(value?, 'JSONPath')",
+        "What JSONPath (RFC 9535) finds in a JSON source, or in an object or list: nothing, the "
+        "one thing, or a list.",
+        1,
+        2,
+        compile_jsonpath_form,
     ),
     Form(
         "narrative_html",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.formats.xml import XML_FORMATS
 from engine.mapping.headers import header_of
-from engine.mapping.namespaces import known_namespaces, read_namespaces
+from engine.mapping.namespaces import path_namespaces, read_namespaces
 from engine.mapping.overlays import overlaid
 from engine.mapping.program import PARAMETER_TYPES
 from engine.mapping.tables import Table, read_table
@@ -141,7 +141,7 @@ def read_map_file(
     header_of(root, name, diagnostics)
     found.source = _format(root, "from", _FROM, SOURCES, diagnostics, wanted=not library)
     found.target = _format(root, "to", _TO, TARGETS, diagnostics, wanted=not library)
-    found.source_namespaces = known_namespaces(
+    found.source_namespaces = path_namespaces(
         found.source, read_namespaces(_inside(root, "from"), found.source, diagnostics)
     )
     found.target_namespaces = read_namespaces(_inside(root, "to"), found.target, diagnostics)

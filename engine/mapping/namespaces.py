@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Dictionary
 
 from engine.formats.xml import PREDECLARED, XML_FORMATS
-from engine.formats.xml.names import NAME
+from engine.formats.xml.names import NAME, V3
 from engine.formats.xml.writing import CONTENT, TEXT
 from engine.syntax import Diagnostics, Mapping, Node, Scalar
 from engine.syntax.nearest import did_you_mean
@@ -34,8 +34,14 @@ def read_namespaces(
 
 
 def known_namespaces(format: str | None, declared: Dictionary[str, str]) -> dict[str, str]:
-    """What paths or keys of a format may use; {} for other formats."""
+    """What keys of a format may use; {} for other formats."""
     return {**PREDECLARED.get(format or "", {}), **declared} if format in XML_FORMATS else {}
+
+
+def path_namespaces(format: str | None, declared: Dictionary[str, str]) -> dict[str, str]:
+    """What paths of a format may use: XPath has no default namespace, so CDA has a prefix too."""
+    known = known_namespaces(format, declared)
+    return {"cda": V3, **known} if format == "cda" else known
 
 
 def check_key(key: Scalar, namespaces: Dictionary[str, str], diagnostics: Diagnostics) -> None:

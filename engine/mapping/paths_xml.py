@@ -413,3 +413,14 @@ def place_below(value: Any, known: Any, suffix: str) -> Any:
     if value.__class__ is Element:
         return place_of(value) + suffix
     return None if known is None else known + suffix
+
+
+def as_values(found: Compiled) -> Compiled:
+    """Elements as their texts."""
+    code = found.code
+
+    def values(run: Run) -> Any:
+        value = code(run)
+        return leaf(run, value)
+
+    return found if found.constant else Compiled(values)

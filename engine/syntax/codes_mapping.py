@@ -136,6 +136,13 @@ ROWS: tuple[Code, ...] = (
         "group('OBR') gives each OBR with the segments that belong to it. It exists for HL7 v2.",
     ),
     Code(
+        "M110",
+        _E,
+        "a query that cannot be evaluated",
+        "xpath('…'), fhirpath('…') and jsonpath('…') take a literal text in their language, and "
+        "search the source when it has their format. Clocks are refused in all of them.",
+    ),
+    Code(
         "M151",
         _E,
         "a prefix without a namespace",

@@ -40,8 +40,11 @@ ANYWHERE = {"pydantic", "orjson", "structlog"}  # values, JSON, a log line
 HOMES: dict[str, set[str]] = {
     "aiohttp": {"engine.cli", "engine.demo"},
     "alembic": {"engine.store"},
+    "antlr4": {"engine.mapping"},
+    "fhirpathpy": {"engine.mapping"},
     "httptools": {"connectors.http", "connectors.webclient"},
     "lark": {"engine.mapping"},
+    "jsonpath": {"engine.mapping"},
     "lxml": {"engine.formats"},
     "pint": {"engine.mapping"},
     "prometheus_client": {"engine.api", "engine.observe"},

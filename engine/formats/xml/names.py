@@ -56,7 +56,7 @@ def element_tags(name: str, namespaces: Mapping[str, str]) -> tuple[str, ...]:
         raise UnknownPrefix(prefix)
     if uri in (SOAP_11, SOAP_12):
         return (f"{{{SOAP_11}}}{local}", f"{{{SOAP_12}}}{local}")
-    return (f"{{{uri}}}{local}",)
+    return (f"{{{V3}}}{local}", local) if uri == V3 else (f"{{{uri}}}{local}",)
 
 
 def clark(name: str, namespaces: Mapping[str, str], *, attribute: bool = False) -> str:

@@ -1,0 +1,1 @@
+"""Standard query languages: FHIRPath and JSONPath, read when a mapping is compiled."""
