@@ -36,6 +36,7 @@ _GROUPS: Final = {
     "units": "Units of measure",
     "dates": "Dates and times",
     "identifiers": "Identifiers",
+    "durations": "Durations",
     "systems": "Code systems and authorities",
     "names": "Names of people",
     "phones": "Telephone numbers",

@@ -9,6 +9,7 @@ from typing import Final
 
 import engine.mapping.functions.chinese as chinese
 import engine.mapping.functions.dates as dates
+import engine.mapping.functions.durations as durations
 import engine.mapping.functions.extensions as extensions
 import engine.mapping.functions.identifiers as identifiers
 import engine.mapping.functions.lists as lists
@@ -45,6 +46,7 @@ BUILT_IN: Final[Mapping[str, Function]] = MappingProxyType(
         numbers,
         units,
         dates,
+        durations,
         identifiers,
         systems,
         names,
