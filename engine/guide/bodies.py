@@ -173,15 +173,8 @@ out:
 """,
     ),
     "CQ_unsignedInt": Body(
-        "Minutes, as Timing.repeat.offset counts; CQ.2 in UCUM or as HL7 2.5 has it.",
-        """\
-out:
-  $case: = $cq.2 ?? 'min'
-  $of:
-    min|M|MIN: = try($cq.1 | integer)  # CQ.1
-    h|H|HR: = try($cq.1 * 60 | integer)
-    d|D: = try($cq.1 * 1440 | integer)
-""",
+        "Minutes, as Timing.repeat.offset counts.",
+        "out: = try(minutes($cq.1, $cq.2 ?? 'min'))  # CQ.1, CQ.2\n",
     ),
     "ED_Attachment": Body(
         "ED.5 is base64 unless ED.4 says otherwise; text is encoded, hexadecimal is left out.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -76,6 +76,7 @@ class MapWriter:
         self.below: list[Made] = []
         self.left: list[Left] = []
         self.compiled: set[int] = set()
+        self.failed: set[int] = set()
         self.used_names: set[str] = set()
 
     # --- the map ------------------------------------------------------------------------
@@ -97,8 +98,8 @@ class MapWriter:
         root = Obj()
         if self.names_resource(start):
             root.add("resourceType", start)
-        for rule in tree.rules:
-            self.spread(root, rule, Env())
+        if tree.rules:
+            self.parts(root, tree.rules, start, Env(), {key.name for key in tree.children})
         self.elements(root, tree, start, Env())
         return Made(self.map.name, self.args, root)
 
@@ -114,18 +115,6 @@ class MapWriter:
         whole = self.map.source not in ("TQ", "SPS", "MSG", "FT", "DTM", "PT")
         return found is not None and found.is_resource and whole
 
-    def spread(self, root: Obj, rule: Rule, env: Env) -> None:
-        try:
-            name = self.map_named(rule.row.map)
-            if rule.condition is not None:
-                raise Unable("a condition on a whole map")
-        except Unable as error:
-            self.left.append(Left(rule.row, str(error)))
-            return
-        root.add("$use", name, rule.row.source)
-        root.add("$with", self.given(name, self.path(rule.row.source, rule.row, env)))
-        self.done(rule)
-
     def given(self, name: str, path: str) -> Obj:
         known = self.maps.get(name)
         arg = known.source.lower() if known else name.split("_")[0].lower()
@@ -138,7 +127,10 @@ class MapWriter:
         self.compiled.update(id(rule) for rule in rules)
 
     def fail(self, rules: Iterable[Rule], reason: str) -> None:
-        self.left += [Left(rule.row, reason) for rule in rules]
+        for rule in rules:
+            if id(rule) not in self.failed:
+                self.failed.add(id(rule))
+                self.left.append(Left(rule.row, reason))
 
     # --- elements -----------------------------------------------------------------------
 
@@ -298,7 +290,8 @@ class MapWriter:
             (source,) = sources
             row = rules[0].row
             repeats = many and any(rule.row.repeats for rule in rules) and "-" in source
-            if source in env.sure or source in env.bound:
+            only = rules[0].condition if len({rule.condition for rule in rules}) == 1 else None
+            if source in env.sure or source in env.bound or (only and _denies(only, source)):
                 pass
             elif repeats and len(rules) > 1:
                 variable = self.variable(row)
@@ -338,8 +331,16 @@ class MapWriter:
         name = kind if re.fullmatch(r"[a-z][a-z0-9]{1,3}", kind) else "value"
         return name if name not in self.args else f"{name}_value"
 
-    def parts(self, body: Obj, rules: list[Rule], type_name: str, env: Env) -> None:
-        """What a datatype map gives, beside elements that are written out."""
+    def parts(
+        self,
+        body: Obj,
+        rules: list[Rule],
+        type_name: str,
+        env: Env,
+        beside: Collection[str] = (),
+    ) -> None:
+        """What datatype maps give, beside elements that are written out: what these have wins,
+        except for elements of ``beside``, which both may have a share in."""
         uses = [rule for rule in rules if rule.row.map]
         for rule in rules:
             if rule not in uses:
@@ -361,11 +362,17 @@ class MapWriter:
             merged.items.append((part, ""))
             self.done(rule)
         only = merged.items[0][0] if len(merged.items) == 1 else None
-        if isinstance(only, Obj) and only.entries[0][0] != "$if":
+        shared = any(self.first_steps(rule.row.map) & set(beside) for rule in uses)
+        if isinstance(only, Obj) and only.entries[0][0] != "$if" and not shared:
             body.entries += only.entries
             return
         if merged.items:
             body.add("$merge", merged)
+
+    def first_steps(self, label: str) -> set[str]:
+        """The elements that a datatype map begins with."""
+        rows = self.maps[self.map_named(label)].rows
+        return {re.split(r"[.\[(]", row.target)[0] for row in rows}
 
     # --- references -----------------------------------------------------------------------
 
@@ -450,6 +457,7 @@ class MapWriter:
             raise Unable("several datatypes for one resource")
         inner.elements(root, Tree([], entry.children), key.resource, below)
         self.compiled |= inner.compiled
+        self.failed |= inner.failed
         self.left += inner.left
         if len(root.entries) == 1:
             raise Unable("nothing of this resource could be compiled")
@@ -515,7 +523,7 @@ class MapWriter:
                 rule.row
                 for rule in of
                 if has_source(rule.row)
-                and not (rule.condition and _implies(rule.condition, rule.row.source))
+                and not (rule.condition and _settles(rule.condition, rule.row.source))
             ]
             self.done(*of)
             here = {row.source for row in sources}
@@ -544,7 +552,7 @@ class MapWriter:
                     try:
                         test = self.test(condition, rule.row, env)
                     except Unable as error:
-                        self.left.append(Left(rule.row, str(error)))
+                        self.fail([rule], str(error))
                         self.compiled.discard(id(rule))
                         continue
                     needed = constant_of(rule.row) is not None and has_source(rule.row)
@@ -574,12 +582,11 @@ class MapWriter:
         constant = constant_of(row)
         if constant is not None:
             return quoted(constant)
+        if row.assignment.startswith("= "):  # an expression that `choices` gives
+            return row.assignment[2:]
         if row.assignment and not row.map:
             if (joined := self.joined(row, env)) is not None:
                 return joined
-            if "time of tran" in row.assignment or "timestamp of tran" in row.assignment:
-                self.need("time")  # a map does not see the clock: it is given
-                return "$time | instant"
             if type_name not in _TIMES or "convert v2 date" not in row.assignment:
                 raise Unable(f"left to be written by hand: {row.assignment.strip('/ ')}")
         if not has_source(row) and row.source != self.map.source:
@@ -594,7 +601,8 @@ class MapWriter:
             return f"{path}{every if many else ''} | each('{concept}')"
         if row.map:
             name = self.map_named(row.map)
-            return f"{path}{every if many else ''} | each('{name}')"
+            call = "refer" if type_name == "Reference" else "each"
+            return f"{path}{every if many else ''} | {call}('{name}')"
         if type_name == "CodeableConcept" and row.datatype in ("CWE", "CE", "CNE"):
             return f"{path}{every if many else ''} | each('{row.datatype}_CodeableConcept')"
         if type_name == "Identifier" and row.datatype in ("CX", "EI"):
@@ -614,6 +622,8 @@ class MapWriter:
     ) -> str:
         """A primitive value."""
         from_map = self.maps.get(self.map_named(row.map)) if row.map else None
+        if from_map is not None and from_map.source in ("MSG", "CQ") and type_name == "code":
+            path = f"{path} | each('{from_map.name}')"
         if row.vocabulary and type_name != "boolean" and self.codes.usable(row.vocabulary):
             return f"{path}{every} | table('{word(row.vocabulary)}')"
         composite = from_map is not None and from_map.source not in SIMPLE
@@ -834,6 +844,11 @@ def _implies(condition: Condition, source: str) -> bool:
         case Both(parts, "and"):
             return any(_implies(part, source) for part in parts)
     return False
+
+
+def _settles(condition: Condition, source: str) -> bool:
+    """Whether the condition already says if the source has a value."""
+    return _implies(condition, source) or _denies(condition, source)
 
 
 def _denies(condition: Condition, source: str) -> bool:

@@ -29,6 +29,7 @@ class Patch:
     change: tuple[tuple[str, str, str], ...] = ()
     leave: bool = False
     narrative: str = ""
+    assigned: str = ""
 
     def fits(self, name: str, row: Row) -> bool:
         return (
@@ -36,6 +37,7 @@ class Patch:
             and fnmatchcase(row.source, self.source)
             and self.target in row.target
             and self.narrative in row.narrative
+            and self.assigned in row.assignment
             and all(not old or old in getattr(row, field) for field, old, _ in self.change)
         )
 
@@ -64,9 +66,11 @@ def slip(maps: str, source: str, field: str, old: str, new: str, target: str = "
     return Patch(maps, source, target, "mistyped", ((field, old, new),))
 
 
-def leave(maps: str, source: str, target: str, reason: str, narrative: str = "") -> Patch:
-    """Rows that are left out."""
-    return Patch(maps, source, target, reason, (), True, narrative)
+def leave(
+    maps: str, source: str, target: str, reason: str, narrative: str = "", assigned: str = ""
+) -> Patch:
+    """Rows that are left out; ``assigned``: only those that assign this."""
+    return Patch(maps, source, target, reason, (), True, narrative, assigned)
 
 
 def choose(
