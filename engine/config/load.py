@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +21,7 @@ from engine.config.tls import TlsProfiles
 from engine.config.versions import content_version
 from engine.contract import ConnectorSpec
 from engine.mapping import BUILT_IN, CompiledMapping, Function, find_functions
+from engine.mapping.library import attached
 from engine.syntax import Diagnostic, Diagnostics, Position, read_yaml
 from engine.syntax.render import without_secrets
 
@@ -47,7 +49,9 @@ def load(
     tls = TlsProfiles(files.tls, diagnostics, references)
     around = Surroundings(connectors, tls, references, functions, diagnostics, files.structures)
     channels = _channels(files, around)
-    mappings, wrong_mappings = compile_mappings(files.mappings, functions, diagnostics)
+    mappings, wrong_mappings = compile_mappings(
+        files.mappings, functions, diagnostics, partial(attached, root / "mappings")
+    )
     routes: tuple[Route, ...] = ()
     if files.routes is not None:
         right = {one.channel.name: one.channel for one in channels}

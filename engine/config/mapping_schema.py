@@ -85,6 +85,10 @@ MAPPING_SCHEMA: Final[dict[str, Any]] = {
                         "description": "What an unknown code does: error, pass, drop, or = 'code'."
                     },
                     "rows": {"type": "object", "description": "code → code"},
+                    "file": {
+                        "type": "string",
+                        "description": "Rows in a CSV or a ConceptMap below mappings/.",
+                    },
                 },
             },
         },

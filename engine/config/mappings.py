@@ -17,19 +17,23 @@ from engine.mapping import (
 )
 from engine.mapping.catalogue import Catalogue
 from engine.mapping.headers import header_of
+from engine.mapping.tablefiles import Attachments, with_table_files
 from engine.syntax import Diagnostics, Node
 from engine.syntax import Mapping as MappingNode
 
 
 def compile_mappings(
-    files: Iterable[File], functions: Mapping[str, Function], diagnostics: Diagnostics
+    files: Iterable[File],
+    functions: Mapping[str, Function],
+    diagnostics: Diagnostics,
+    attachments: Attachments,
 ) -> tuple[dict[str, CompiledMapping], frozenset[str]]:
     """The mappings that are right, by name, and the names of those that are not.
 
     A file without ``out:``, of its own or of what it extends, is only imported: its maps and
     tables are checked, and it is in neither.
     """
-    library = _ProjectLibrary({file.name: file for file in files}, functions)
+    library = _ProjectLibrary({file.name: file for file in files}, functions, attachments)
     check_catalogue(library.files.values(), diagnostics, functions)
     compiled: dict[str, CompiledMapping] = {}
     wrong: set[str] = set()
@@ -67,9 +71,15 @@ def check_catalogue(
 class _ProjectLibrary:
     """`engine.mapping.Library` over files that are read already."""
 
-    def __init__(self, files: Mapping[str, File], functions: Mapping[str, Function]) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, File],
+        functions: Mapping[str, Function],
+        attachments: Attachments,
+    ) -> None:
         self.files = files
         self.functions = functions
+        self.attachment = attachments
         self._read: dict[str, tuple[MapFile | None, Diagnostics]] = {}
 
     def load(self, name: str, diagnostics: Diagnostics) -> MapFile | None:
@@ -86,7 +96,9 @@ class _ProjectLibrary:
 
     def source(self, name: str, diagnostics: Diagnostics) -> Node | None:
         file = self.files.get(name)
-        return None if file is None else file.node
+        if file is None:
+            return None
+        return with_table_files(file.node, self.attachment, diagnostics)
 
     def names(self) -> tuple[str, ...]:
         return tuple(self.files)

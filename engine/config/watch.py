@@ -59,7 +59,7 @@ def _concerns(_change: Change, path: str) -> bool:
     name = Path(path).name
     if name.endswith(".txt"):
         return Path(path).parent.name == "structures"
-    return name.endswith(".yaml") or name == "..data" or Path(path).is_dir()
+    return name.endswith((".yaml", ".csv", ".json")) or name == "..data" or Path(path).is_dir()
 
 
 def _relative(root: Path, path: str) -> str:

@@ -13,6 +13,7 @@ from engine.mapping.functions import BUILT_IN
 from engine.mapping.functions.signature import Function
 from engine.mapping.headers import MappingHeader, read_header
 from engine.mapping.mapfile import MapFile, read_file
+from engine.mapping.tablefiles import with_table_files
 from engine.syntax import Diagnostics, Node, decode_yaml, read_yaml
 
 SHIPPED: Final = Path(__file__).parents[2] / "mappings"
@@ -33,6 +34,10 @@ class Library(Protocol):
 
     def names(self) -> tuple[str, ...]:
         """What can be imported, for "did you mean"."""
+
+    def attachment(self, path: str) -> bytes | None:
+        """A file below the mappings folder that is no mapping, such as a code table in CSV; None
+        when there is none."""
 
 
 class FolderLibrary:
@@ -80,6 +85,9 @@ class FolderLibrary:
         diagnostics.extend(problems)
         return node
 
+    def attachment(self, path: str) -> bytes | None:
+        return attached(self._root, path)
+
     def headers(self) -> Iterator[MappingHeader]:
         """What each mapping of the folder takes and gives; a file that is no UTF-8 has none."""
         for name in self.names():
@@ -102,7 +110,17 @@ class FolderLibrary:
         if text is None:
             return None, problems
         self.sources[shown] = text
-        return read_yaml(text, shown, problems), problems
+        node = read_yaml(text, shown, problems)
+        return node and with_table_files(node, self.attachment, problems), problems
+
+
+def attached(root: Path, path: str) -> bytes | None:
+    """The file below ``root``; None when it is not there, or its path leads out."""
+    parts = path.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return None
+    found = root.joinpath(*parts)
+    return found.read_bytes() if found.is_file() else None
 
 
 class EmptyLibrary:
@@ -119,3 +137,6 @@ class EmptyLibrary:
 
     def names(self) -> tuple[str, ...]:
         return ()
+
+    def attachment(self, path: str) -> bytes | None:
+        return None

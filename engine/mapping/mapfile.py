@@ -15,6 +15,7 @@ from engine.mapping.headers import header_of
 from engine.mapping.namespaces import path_namespaces, read_namespaces
 from engine.mapping.overlays import overlaid
 from engine.mapping.program import PARAMETER_TYPES
+from engine.mapping.tablefiles import with_table_files
 from engine.mapping.tables import Table, read_table
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
@@ -101,7 +102,8 @@ def read_file(
     *,
     only_imported: bool = False,
 ) -> MapFile | None:
-    """`read_map_file` of a file with what it extends."""
+    """`read_map_file` of a file with what it extends, and the rows of its tables' files."""
+    root = with_table_files(root, library.attachment, diagnostics)
     found = overlaid(root, name, library, diagnostics) if isinstance(root, Mapping) else None
     if found is None:
         return None if isinstance(root, Mapping) else read_map_file(root, name, diagnostics)

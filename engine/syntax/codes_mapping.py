@@ -183,6 +183,13 @@ ROWS: tuple[Code, ...] = (
         "rows: {A: a, B: {code: b, display: Bee}}; rows are literals.",
     ),
     Code(
+        "M206",
+        _E,
+        "a file that is no code table",
+        "file: names a CSV (columns from, to and maybe display, system) or a FHIR ConceptMap in "
+        "JSON below mappings/.",
+    ),
+    Code(
         "M301",
         _E,
         "an unknown variable",
