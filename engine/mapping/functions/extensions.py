@@ -86,10 +86,16 @@ def tagged(values: list[Any], *fields: str) -> list[Any] | None:
 @function(
     examples=[
         ("untagged(['a'])", ["a"]),
-        ("untagged([])", None),
-        ("untagged('a')", ["a"]),
+        ("untagged([], 'NK1.7')", None),
+        ("untagged('a', 'NK1.7')", ["a"]),
     ]
 )
-def untagged(values: list[Any]) -> list[Any] | None:
-    """The elements that have no extension `hl7v2Field` (see `tagged`)."""
-    return [v for v in values if not any(True for _ in _matching(v, _FIELD))] or None
+def untagged(values: list[Any], *fields: str) -> list[Any] | None:
+    """The elements that do not say that they were one of these fields (see `tagged`); without
+    fields, those that name no field at all."""
+    found = []
+    for value in values:
+        names = {_value(item) for item in _matching(value, _FIELD)}
+        if not (names.intersection(fields) if fields else names):
+            found.append(value)
+    return found or None

@@ -121,3 +121,18 @@ def take(values: list[Any], number: int) -> list[Any] | None:
 def skip(values: list[Any], number: int) -> list[Any] | None:
     """All but the first so many."""
     return values[max(0, number) :] or None
+
+
+@function(
+    examples=[
+        ("component('a', 1)", "a"),
+        ("component('a', 2)", None),
+        ("component(first([]), 1)", None),
+    ]
+)
+def component(value: Any, number: int) -> Any:
+    """A component, by its number, of what a map has written for HL7 v2; a value without components
+    is its own first."""
+    if isinstance(value, dict):
+        return value.get(number)
+    return value if number == 1 else None
