@@ -36,6 +36,35 @@ def list_of_one(item: Code) -> Code:
     return list_of_one
 
 
+def single_item(item: Code, unwanted: Any) -> Code:
+    """A list that holds one value, or those of a list; ``unwanted`` (NULL or None) is left out."""
+
+    def single(run: Run) -> Any:
+        value = item(run)
+        if value.__class__ is list:
+            return value
+        return None if value is None or value is unwanted else [value]
+
+    return single
+
+
+def list_of_items(items: tuple[tuple[Code, bool], ...], unwanted: Any) -> Code:
+    """A list of several; an item that gives a list is taken apart where it says so."""
+
+    def sequence(run: Run) -> Any:
+        found: list[Any] = []
+        for code, splices in items:
+            value = code(run)
+            if value is not None and value is not unwanted:
+                if splices and value.__class__ is list:
+                    found += value
+                else:
+                    found.append(value)
+        return found or None
+
+    return sequence
+
+
 def _object(template: dict[Any, Any], computed: dict[Any, Code], unwanted: Any) -> Code:
     literals: dict[Any, Any] = {}  # those before the first computed key
     for key, value in template.items():

@@ -42,9 +42,9 @@ from engine.mapping.looks import looks_like_expression
 from engine.mapping.loops import loop_code, tracing_loop_code
 from engine.mapping.message_groups import only_groups
 from engine.mapping.namespaces import check_key
-from engine.mapping.objects import list_of_one, object_code
+from engine.mapping.nulls import copying, may_be_list, without_null
+from engine.mapping.objects import list_of_items, list_of_one, object_code, single_item
 from engine.mapping.paths_hl7v2 import HEADERS
-from engine.mapping.paths_tree import copied
 from engine.mapping.paths_xml import origin_code
 from engine.mapping.runstate import SOURCES, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
@@ -93,11 +93,14 @@ class OutputCompiler:
         if not is_expression(scalar.text):
             found = self.literal(scalar)
         else:
-            found = self.expression(scalar, scope)
+            tree = parse_expression(scalar, self.unit.format, self.unit.diagnostics)
+            found = self.compiled(tree, scalar, scope)
             if found.constant and (found.value is None or isinstance(found.value, str | bool)):
                 pass
             elif self.unit.format != "hl7v2" or found.constant:
-                found = _copying(found.code, self.drops_null)
+                found = copying(found.code, self.drops_null)
+            elif self.drops_null and tree is not None and may_be_list(tree):
+                found = without_null(found.code)
         return self.traced(found, rule) if self.unit.trace else found
 
     def literal(self, scalar: Scalar) -> Compiled:
@@ -116,6 +119,9 @@ class OutputCompiler:
 
     def expression(self, scalar: Scalar, scope: Scope, *, start: int | None = None) -> Compiled:
         tree = parse_expression(scalar, self.unit.format, self.unit.diagnostics, start=start)
+        return self.compiled(tree, scalar, scope)
+
+    def compiled(self, tree: Expr | None, scalar: Scalar, scope: Scope) -> Compiled:
         if tree is None:
             return constant(None)
         return ExpressionCompiler(self.unit, scope, scalar).value(tree)
@@ -162,6 +168,7 @@ class OutputCompiler:
     # --- lists --------------------------------------------------------------------------
 
     def sequence(self, node: Sequence, scope: Scope, path: str, inside: bool) -> Compiled:
+        unwanted = NULL if self.drops_null else None
         parts: list[tuple[Code, bool]] = []
         for number, item in enumerate(node.items, start=1):
             found = self.compile(item, scope, f"{path}[{number}]", inside=inside)
@@ -169,29 +176,8 @@ class OutputCompiler:
         if len(parts) == 1 and _gives_object(node.items[0]):
             return Compiled(list_of_one(parts[0][0]))
         if len(parts) == 1 and parts[0][1]:
-            only = parts[0][0]
-
-            def single(run: Run) -> Any:
-                value = only(run)
-                if value.__class__ is list:
-                    return value
-                return None if value is None or value is NULL else [value]
-
-            return Compiled(single)
-        codes = tuple(parts)
-
-        def sequence(run: Run) -> Any:
-            found: list[Any] = []
-            for code, splices in codes:
-                value = code(run)
-                if value is not None:
-                    if splices and value.__class__ is list:
-                        found += value
-                    else:
-                        found.append(value)
-            return found or None
-
-        return Compiled(sequence)
+            return Compiled(single_item(parts[0][0], unwanted))
+        return Compiled(list_of_items(tuple(parts), unwanted))
 
     # --- objects ------------------------------------------------------------------------
 
@@ -449,17 +435,6 @@ def with_lets(assigned: tuple[tuple[int, Code], ...], inner: Code) -> Code:
 
 
 _TYPED: Final[Dictionary[str, bool]] = {"true": True, "false": False}
-
-
-def _copying(code: Code, drops_null: bool) -> Compiled:
-    """What a JSON source lends is copied into the output."""
-
-    def copying(run: Run) -> Any:
-        value = code(run)
-        kind = value.__class__
-        return copied(value, drops_null) if kind is dict or kind is list else value
-
-    return Compiled(copying)
 
 
 def _gives_object(node: Node) -> bool:
