@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
-from typing import TypeVar
 
 from engine.formats.fhir.definitions import definitions
 from engine.mapping.ast import Segment
@@ -24,9 +23,9 @@ from engine.mapping.fhir_checks import FhirChecker
 from engine.mapping.functions import BUILT_IN
 from engine.mapping.functions.signature import Function
 from engine.mapping.grammar import parse_expression
+from engine.mapping.imports import read_imports, warn_unused_imports
 from engine.mapping.library import EmptyLibrary, Library
 from engine.mapping.mapfile import (
-    MapDefinition,
     MapFile,
     canonical,
     fhir_version,
@@ -38,13 +37,9 @@ from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
 from engine.mapping.runstate import Code
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
-from engine.mapping.tables import Table
 from engine.syntax import Diagnostic, Diagnostics, Node, Scalar, Severity
-from engine.syntax.nearest import did_you_mean
 
-MAX_IMPORTS = 100
 _PATH = re.compile(r"(?:\$\w+|[A-Z][A-Z0-9]{2}-\d+)(?:\.\d+)*")
-_Named = TypeVar("_Named", MapDefinition, Table)
 
 
 def compile_mapping(
@@ -83,7 +78,6 @@ def check_library(
         file.source = file.source or "hl7v2"
         file.target = file.target or "fhir"
         compilation = _Compilation(file, library, diagnostics, False)
-        compilation.read_imports()
         for map_name in file.maps:
             compilation.map_named(map_name)
         compilation.check_output()
@@ -126,15 +120,12 @@ class _Compilation:
     library: Library
     diagnostics: Diagnostics
     trace: bool
-    maps: dict[str, MapDefinition] = field(default_factory=dict)
     done: dict[str, MapCode] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         assert self.file.source is not None  # noqa: S101
         assert self.file.target is not None  # noqa: S101
-        self.hiding = set(self.file.hiding)
         self.unit = Unit(
             self.file.source,
             self.diagnostics,
@@ -146,12 +137,13 @@ class _Compilation:
         self.unit.structure = self.file.messages[0] if self.file.messages else ""
         self.outputs = OutputCompiler(self.unit, self.file.target)
         self.outputs.namespaces = known_namespaces(self.file.target, self.file.target_namespaces)
+        self.imports = read_imports(self.file, self.library, self.diagnostics)
+        self.maps, self.unit.tables = self.imports.maps, self.imports.tables
         self.unit.map_named = self.map_named
         self.unit.map_names = lambda: self.maps
 
     def compile(self) -> CompiledMapping | None:
         file, unit, library = self.file, self.unit, self.library
-        self.read_imports()
         unit.readings = Counter(_PATH.findall(canonical(file.root)))
         scope = root_scope(unit, file.parameters)
         lets: list[tuple[int, Code]] = []
@@ -167,6 +159,7 @@ class _Compilation:
         if not self.trace:
             self.outputs.warn_unused(inner)
             self.warn_unused(used, scope)
+            self.warn_unused_imports()
         program = finish(unit, scope, file.parameters, str(file.root.position))
         return CompiledMapping(
             name=file.name or _name(file),
@@ -201,64 +194,6 @@ class _Compilation:
             checker.mapping(file.out, target_resource(file.root))
         for definition in file.maps.values():
             checker.map(definition)
-
-    def read_imports(self) -> None:
-        """The file's own names first: they may not be imported as well.
-
-        Where an overlay of a library is imported, it stands for that library everywhere.
-        """
-        files: dict[str, tuple[Scalar, MapFile]] = {}
-        waiting = list(self.file.imports)
-        seen: set[str] = set()
-        while waiting and len(seen) < MAX_IMPORTS:
-            wanted = waiting.pop(0)
-            if wanted.text in seen:
-                continue
-            seen.add(wanted.text)
-            found = self.library.load(wanted.text, self.diagnostics)
-            if found is None:
-                self.diagnostics.at(
-                    "M006",
-                    wanted,
-                    f"nothing to import as '{wanted.text}'",
-                    help=did_you_mean(wanted.text, self.library.names()),
-                )
-                continue
-            files[wanted.text] = wanted, found
-            waiting += found.imports
-        extended = {base for _, found in files.values() for base in found.bases}
-        tables: dict[str, Table] = dict(self.file.tables)
-        self.maps.update(self.file.maps)
-        for name, (wanted, found) in files.items():
-            if name not in extended:
-                self.digests.append(found.digest)
-                self.merge("map", self.maps, found.maps, found, wanted)
-                self.merge("table", tables, found.tables, found, wanted)
-        self.unit.tables = tables
-
-    def merge(
-        self,
-        kind: str,
-        ours: dict[str, _Named],
-        theirs: Mapping[str, _Named],
-        found: MapFile,
-        wanted: Scalar,
-    ) -> None:
-        for name, definition in theirs.items():
-            place = (f"{kind}s", name)
-            if place in self.hiding:
-                continue
-            if place in found.hiding and name not in getattr(self.file, f"{kind}s"):
-                self.hiding.add(place)
-                ours[name] = definition
-            elif name in ours:
-                self.diagnostics.at(
-                    "M007",
-                    wanted,
-                    f"{kind} '{name}' of '{wanted.text}' has a meaning already",
-                    help="rename one of them",
-                )
-            ours.setdefault(name, definition)
 
     def map_named(self, name: str) -> MapCode | None:
         """The compiled map; a map that comes back to itself is an error."""
@@ -326,9 +261,19 @@ class _Compilation:
                         "M604", key_node, f"parameter '{name}' is never used", help="remove it"
                     )
 
+    def warn_unused_imports(self) -> None:
+        """After everything is compiled; a file with errors may use what they hide.
+
+        Only of mappings: a library may be a collection, or made by a program.
+        """
+        if not self.diagnostics.has_errors:
+            warn_unused_imports(
+                self.file, self.imports, self.done, self.unit.used_tables, self.diagnostics
+            )
+
     def version(self) -> str:
         digest = sha256()
-        for part in (self.file.digest, *self.digests):
+        for part in (self.file.digest, *self.imports.digests):
             digest.update(part.encode())
         return digest.hexdigest()[:16]
 

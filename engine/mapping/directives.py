@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.formats.null import NULL
+from engine.mapping.certain import certain
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.failures import failed
 from engine.mapping.grammar import is_expression
@@ -147,6 +149,11 @@ def compile_first(
     if not isinstance(value, Sequence) or not value.items:
         outputs.unit.diagnostics.at("M501", value, "'$first' is a list of alternatives")
         return constant(None)
+    for item, behind in pairwise(value.items):
+        if certain(item, outputs.unit.format):
+            problem = "this is never reached: the one before it always gives something"
+            outputs.unit.diagnostics.at("M607", behind, problem, help="put it first, or remove it")
+            break
     codes = tuple(
         outputs.compile(item, scope, f"{path}[{number}]", inside=inside).code
         for number, item in enumerate(value.items, start=1)

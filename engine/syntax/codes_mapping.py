@@ -289,6 +289,13 @@ ROWS: tuple[Code, ...] = (
         "a $for over a single value",
         "A path without [*] gives its first match only, so the loop runs once at most.",
     ),
+    Code("M606", _W, "an import that is never used", "No map and no table of it is used here."),
+    Code(
+        "M607",
+        _W,
+        "a rule that is never reached",
+        "What stands before it always gives something, or always stops the mapping.",
+    ),
     Code(
         "M701",
         _E,

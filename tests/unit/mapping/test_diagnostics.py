@@ -30,7 +30,7 @@ def rendered(source: str) -> str:
     diagnostics = Diagnostics()
     root = read_yaml(source, "t.yaml", diagnostics)
     if root is not None:
-        library = FolderLibrary(BASES if "extends:" in source else MAPPINGS)
+        library = FolderLibrary(BASES if "extends:" in source or "[sexes]" in source else MAPPINGS)
         compile_mapping(root, diagnostics=diagnostics, library=library, name="t")
     found = [one for one in diagnostics.items if one.position.file == "t.yaml"]
     return "".join(render(one, source) + "\n" for one in found)

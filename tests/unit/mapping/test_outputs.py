@@ -226,3 +226,30 @@ def test_context_is_all_a_mapping_knows() -> None:
     assert compiled.apply(MESSAGE, context) == compiled.apply(MESSAGE, context)
     payload = compiled.render(MESSAGE, context)
     assert FORMATS["fhir"].write(compiled.apply(MESSAGE, context)).body == payload.body
+
+
+@pytest.mark.parametrize(
+    ("out", "kept"),
+    [
+        ("{a: '= list(PID-5.2, PID-5.3)'}", [NULL, "W"]),
+        ("{a: [= PID-5.2, = PID-5.3]}", [NULL, "W"]),
+        ("{a: '= PID-6[*]', b: [= PID-6]}", [NULL, "x"]),
+        ("{a: '= PID-6[*] | squeeze'}", [NULL, "x"]),
+        ("{a: \"= PID-6[*] | each('M')\"}\nmaps: {M: {args: [x], out: = $x.1}}", [NULL, "x"]),
+        ("{$let: {x: '= PID-6[*]'}, a: = $x}", [NULL, "x"]),
+        ("{$let: {x: '= PID-6[*]'}, a: [= $x, y]}", [NULL, "x", "y"]),
+    ],
+)
+def test_a_list_for_fhir_holds_no_null(out: str, kept: list[Any]) -> None:
+    message = hl7('PID|1||77||Jones^""^W|""~x')
+    assert mapped(f"out: {out}", message, "json")["a"] == kept
+    wanted = [item for item in kept if item is not NULL]
+    assert mapped(f"out: {out}", message)["a"] == wanted
+    assert mapped(f"out: {out}", message) == {"a": wanted}
+
+
+def test_a_line_that_is_null_stays_where_the_target_has_nulls() -> None:
+    message = hl7('PID|1||77||Jones^""')
+    assert mapped("out: {a: [= PID-5.2]}", message, "json") == {"a": [NULL]}
+    with pytest.raises(MappingError):
+        mapped("out: {a: [= PID-5.2], b: '= list(PID-5.2)'}", message)
