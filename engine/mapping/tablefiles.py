@@ -8,7 +8,6 @@ table writes itself win over those of the file.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -111,7 +110,7 @@ def _read(name: str, body: bytes, source: str | None) -> _Found:
 
 def _csv(text: str) -> Iterator[_Row]:
     try:
-        lines = list(csv.DictReader(io.StringIO(text), strict=True))
+        lines = list(csv.DictReader(text.splitlines(keepends=True), strict=True))
     except csv.Error as error:
         raise _Unusable(f"it is no CSV: {error}") from None
     columns = list(lines[0]) if lines else []
