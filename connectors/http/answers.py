@@ -45,17 +45,34 @@ def problem(
     return Response(orjson.dumps(body), status, more, "application/problem+json")
 
 
-def answer(receipt: Receipt) -> Response:
+def answer(receipt: Receipt, *, fhir: bool = False) -> Response:
     """202 for what the engine owns (200 with the reply of a request/reply route), 422 for what it
-    refuses, 503 for what shall come again."""
+    refuses, 503 for what shall come again.  ``fhir``: the sender expects an OperationOutcome."""
     status = status_of(receipt)
     if receipt.reply is not None and status < 300:
         return Response(receipt.reply.body, 200, media_type=content_type(receipt))
     if status >= 400:
         headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
+        if fhir:
+            return _operation_outcome(status, receipt.error, headers)
         return problem(status, error=receipt.error, headers=headers)
     body = {"outcome": receipt.outcome.value, "message_id": receipt.message_id}
     return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def _operation_outcome(
+    status: int, error: ErrorInfo | None, headers: Mapping[str, str] | None
+) -> Response:
+    """FHIR's way to say what is wrong (R4 2.29): an issue for the error, with its place."""
+    issue: dict[str, object] = {
+        "severity": "error",
+        "code": "transient" if status == 503 else "invalid",
+        "diagnostics": _TITLES[status] if error is None else f"{error.code}: {error.summary}",
+    }
+    if error is not None and error.location and error.code == "FLOW-INVALID":
+        issue["expression"] = [error.location]
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    return Response(orjson.dumps(outcome), status, headers, "application/fhir+json")
 
 
 def hl7_answer(receipt: Receipt, acknowledgement: bytes | None, content_type: str) -> Response:

@@ -134,7 +134,7 @@ class HttpSource:
         )
         if media in _HL7 and receipt.reply is None:
             return self._acknowledge(body, charset, receipt, media)
-        return answer(receipt)
+        return answer(receipt, fhir=media == "application/fhir+json")
 
     def _refusal(self, request: Request) -> Response | None:
         """Everything that can be told from the headers; None when the body is wanted.

@@ -41,6 +41,18 @@ _ROWS: Final = (
         "The receiving system may have the message: look there before you replay it.",
     ),
     ErrorCode(
+        "FLOW-INVALID",
+        "a message breaks the rules of its format",
+        "The channel says validate: warn (the message was taken) or reject (its sender was told)."
+        "  The places are those of the stored message.",
+    ),
+    ErrorCode(
+        "FLOW-INVALID-OUTPUT",
+        "what a mapping made breaks the rules of its format",
+        "The channel says validate: warn (it was sent) or reject (dead letter): mend the mapping"
+        " and replay.",
+    ),
+    ErrorCode(
         "FLOW-NOT-DELIVERED",
         "not every target had said yes when the sender's time was over",
         "The message is stored and will be delivered.  The sender may send it again; a duplicates:"

@@ -27,6 +27,7 @@ from engine.cli.schema import schema
 from engine.cli.send import send
 from engine.cli.status import status
 from engine.cli.switch import start, stop
+from engine.cli.validate import validate
 
 _HELP: Final = (
     "Carebus: a hospital integration engine, configured in YAML.\n\n"
@@ -59,6 +60,7 @@ app.command("lint", rich_help_panel=_PROJECT)(lint)
 app.command("test", rich_help_panel=_PROJECT)(run_examples)
 app.command("map", rich_help_panel=_PROJECT)(map_)
 app.command("convert", rich_help_panel=_PROJECT)(convert)
+app.command("validate", rich_help_panel=_PROJECT)(validate)
 app.command("route", rich_help_panel=_PROJECT)(route)
 app.command("check", rich_help_panel=_PROJECT)(check)
 app.command("list", rich_help_panel=_PROJECT)(list_)

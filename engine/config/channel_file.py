@@ -42,6 +42,19 @@ class DuplicateKeys(_Keys):
     within: Duration = Field(description="A second copy is answered but not taken for this long.")
 
 
+class ValidateKeys(_Keys):
+    level: Literal["off", "warn", "reject"] = Field(
+        description="warn: recorded, and it goes on. reject: refused, or a dead letter."
+    )
+    with_: Literal["fast", "complete"] = Field(
+        "fast", alias="with", description="complete: a second, slower library checks as well."
+    )
+    schema_: Text | None = Field(
+        None, alias="schema", description="A file of the project: JSON Schema (json) or XSD (xml)."
+    )
+    version: Text = Field("R4", description="Of FHIR: R4 or R5.")
+
+
 class RetryKeys(_Keys):
     first: Duration | None = Field(None, description="The first wait. Default 1s.")
     factor: float | None = Field(None, ge=1, le=100, description="Each wait grows. Default 2.")
@@ -81,6 +94,12 @@ class ChannelKeys(_Keys):
     charset: Text | None = Field(None, description="Where the payload names none. Default utf-8.")
     timezone: Text | None = Field(
         None, description="Of times without a zone, such as Asia/Shanghai. Default UTC."
+    )
+    validation: Literal["off", "warn", "reject"] | ValidateKeys = Field(
+        "off",
+        alias="validate",
+        description="Strict validation of what comes in, or of what mappings made: off, warn, "
+        "reject, or {level: warn, with: complete, schema: FILE}.",
     )
     alerts: AlertKeys = Field(default_factory=AlertKeys, description="When to tell somebody.")
 

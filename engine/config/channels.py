@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -18,6 +19,7 @@ from engine.config.channel_file import (
     LimitKeys,
     OutboundKeys,
     RetryKeys,
+    ValidateKeys,
 )
 from engine.config.expressions import compile_path
 from engine.config.files import File
@@ -29,6 +31,7 @@ from engine.config.model import (
     Keep,
     Ordering,
     RetryPolicy,
+    Validation,
 )
 from engine.config.references import References
 from engine.config.tls import TlsProfiles
@@ -39,6 +42,7 @@ from engine.formats import FORMATS
 from engine.formats.hl7v2.grouping import Structure
 from engine.formats.hl7v2.structure import StructureError
 from engine.formats.hl7v2.structure_table import read_structures
+from engine.formats.validators import NoValidator, validator
 from engine.mapping import Expression, Function
 from engine.syntax import Diagnostics, Position, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
@@ -115,6 +119,7 @@ class _Compiler:
             timezone=keys.timezone,
             alerts=_alerts(keys.alerts),
         )
+        channel = self._validated(channel, keys)
         if isinstance(keys, InboundKeys):
             rule = keys.duplicates
             channel = replace(
@@ -291,6 +296,35 @@ class _Compiler:
     def _expression(self, node: Scalar, format: Format) -> Expression | None:
         return compile_path(
             node, format.name, functions=self._around.functions, diagnostics=self._diagnostics
+        )
+
+    def _validated(self, channel: Channel, keys: ChannelKeys) -> Channel:
+        """With its `Validation`; the schema's content counts for the channel's version."""
+        given = keys.validation
+        wanted = ValidateKeys(level=given) if isinstance(given, str) else given
+        if wanted.level == "off":
+            return channel
+        node = self._root.get("validate") or self._root
+        schema: Path | None = None
+        if wanted.schema_ is not None:
+            schema = self._references.root / wanted.schema_
+            if isinstance(node, MappingNode):
+                node = node.get("schema") or node
+        try:
+            made = validator(
+                channel.format.name,
+                complete=wanted.with_ == "complete",
+                version=wanted.version,
+                schema=schema,
+            )
+        except NoValidator as error:
+            self._diagnostics.at("C138", node, str(error))
+            return channel
+        content = schema.read_bytes().hex() if schema is not None else ""
+        return replace(
+            channel,
+            validation=Validation(wanted.level, made),
+            version=content_version(self._root, content) if content else channel.version,
         )
 
     def _outbound(self, channel: Channel, keys: OutboundKeys) -> Channel:

@@ -20,6 +20,7 @@ from engine.syntax import Diagnostic
 
 if TYPE_CHECKING:
     from engine.formats.hl7v2.grouping import Structure
+    from engine.formats.validators import Validator
     from engine.mapping import CompiledMapping, Expression
 
 Direction = Literal["inbound", "outbound"]
@@ -70,6 +71,15 @@ class Alerts:
 
 
 @dataclass(frozen=True, slots=True)
+class Validation:
+    """Strict validation: of what an inbound channel takes, of what mappings made for an outbound
+    one.  ``warn`` records what was found and goes on."""
+
+    level: Literal["warn", "reject"]
+    validator: Validator
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """How long what has finished stays in the store."""
 
@@ -94,6 +104,7 @@ class Channel:
     timezone: str | None = None
     certificates: str = ""  # content hash of the files that its TLS settings name, as loaded
     alerts: Alerts = Alerts()
+    validation: Validation | None = None  # None: off
     # inbound
     acknowledge: Literal["accepted", "delivered"] = "accepted"
     duplicates: DuplicateRule | None = None

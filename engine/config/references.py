@@ -23,11 +23,12 @@ def has_reference(text: str) -> bool:
 
 
 class References:
-    """Fills in references from one environment.  Files are read at most once."""
+    """Fills in references from one environment.  Files are read at most once, those with a relative
+    path below ``root``, the project."""
 
     def __init__(self, environ: Mapping[str, str], root: Path, diagnostics: Diagnostics) -> None:
         self._environ = environ
-        self._root = root
+        self.root = root
         self._diagnostics = diagnostics
         self._files: dict[Path, str | None] = {}
 
@@ -73,7 +74,7 @@ class References:
                     help=f"did you mean {near}?" if near else None,
                 )
             return value
-        path = self._root / name
+        path = self.root / name
         if path not in self._files:
             self._files[path] = _read(path)
         value = self._files[path]

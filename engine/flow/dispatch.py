@@ -50,6 +50,7 @@ from engine.flow.decisions import Decisions
 from engine.flow.outbox import Lane, OutboxRelay
 from engine.flow.recorder import Recorder, durable
 from engine.flow.supervision import Connection, defect
+from engine.flow.validating import Validating
 
 PIPELINE = 64
 """Outcomes of one worker that may wait for their commit while it goes on."""
@@ -81,6 +82,7 @@ class Lanes:
     bind: Callable[[str, str, str], Bound | None]  # (route, target, source channel)
     ended: Callable[[Event], None]  # a delivery came to an end or to a halt without being sent
     log: Any
+    validating: Validating | None = None
     sending: set[DeliveryId] = field(default_factory=set)  # or sent, and not recorded yet
     decided: set[DeliveryId] = field(default_factory=set)  # look into the store before sending
     held: set[DeliveryId] = field(default_factory=set)  # a lane waits behind each of these
@@ -98,6 +100,7 @@ class _Try:
     payload: Payload | None = None  # None: passed on byte for byte, kept once as received
     mapping_version: str = ""
     route_version: str = ""
+    warning: ErrorInfo | None = None  # what validation found in the payload that is sent
 
     def event(self, state: State, **facts: Any) -> Event:
         return Event(
@@ -188,7 +191,9 @@ class Worker:
         lanes.connection.answered()
         if isinstance(answer, EngineError):
             return await self._failed(turn, lease, answer)
-        event = turn.event(State.SENT, reply=answer.reply, remote_id=answer.remote_id)
+        event = turn.event(
+            State.SENT, reply=answer.reply, remote_id=answer.remote_id, error=turn.warning
+        )
         lanes.recorder.add(event, lease, self._lane)
         lanes.cache.used(turn.message_id)
         return None
@@ -262,6 +267,11 @@ class Worker:
         except Exception as error:  # supervised boundary: a mapping function's defect
             lanes.log.exception("mapping failed by a defect", error_type=type(error).__name__)
             raise MappingError(defect(error, Stage.MAPPING)) from error
+        warning: ErrorInfo | None = None
+        if lanes.validating is not None:
+            warning = await lanes.validating.check_payload(payload)
+            if warning is not None and lanes.validating.rejects:
+                raise MappingError(warning)
         return (
             message,
             payload,
@@ -273,6 +283,7 @@ class Worker:
                 payload,
                 mapping.version,
                 bound.route.version,
+                warning,
             ),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,7 @@ from engine.flow.counts import InboundCounts
 from engine.flow.ids import MessageIds
 from engine.flow.routing import Router
 from engine.flow.supervision import defect
+from engine.flow.validating import Validating
 
 DELIVERED_WITHIN = timedelta(seconds=30)
 """How long a sender of an ``acknowledge: delivered`` channel waits for all targets."""
@@ -73,6 +75,8 @@ class Intake:
         self._name = ChannelName(channel.name)
         self._router = Router(configuration, channel.name)
         self._index = tuple(channel.index.items())
+        given = channel.validation
+        self._validating = None if given is None else Validating(channel, given, Stage.RECEIVING)
         self._nothing_wanted = State.FILTERED if channel.unrouted == "ignore" else State.UNROUTED
 
     async def accept(self, inbound: Inbound) -> Receipt:
@@ -91,7 +95,14 @@ class Intake:
         )
         try:
             document = self._channel.format.parse(inbound.payload, charset=self._channel.charset)
+            invalid: ErrorInfo | None = None
+            if self._validating is not None:
+                invalid = await self._validating.check(document)
+                if invalid is not None and self._validating.rejects:
+                    return await self._reject(message, inbound, invalid)
             new = self._judged(message, document, inbound)
+            if invalid is not None and new.error is None:
+                new = replace(new, error=invalid)
         except FormatError as error:
             return await self._reject(message, inbound, error.info)
         except Exception as error:  # supervised boundary: it must not end its sender's connection
@@ -156,7 +167,8 @@ class Intake:
         counts.accepted += 1
         if new.error is not None:
             counts.last_error = new.error
-            self._log.warning("condition failed", code=new.error.code, location=new.error.location)
+            told = "message invalid" if new.error.code == "FLOW-INVALID" else "condition failed"
+            self._log.warning(told, code=new.error.code, location=new.error.location)
         if new.state is State.UNROUTED:
             counts.unrouted += 1
             self._log.warning("message unrouted", message=stored.message_id, type=new.type)

@@ -23,6 +23,7 @@ from engine.contract import (
     NewDelivery,
     NewMessage,
     OutboxEntry,
+    Stage,
     State,
 )
 from engine.flow.cache import MessageCache
@@ -32,6 +33,7 @@ from engine.flow.dispatch import Bound, Lanes, Worker
 from engine.flow.outbox import Lane, OutboxRelay
 from engine.flow.recorder import Recorder, durable
 from engine.flow.supervision import Connection, Health
+from engine.flow.validating import Validating
 
 OUTCOMES_GRACE = timedelta(seconds=10)
 """How long a stop waits for a store that cannot write."""
@@ -72,6 +74,7 @@ class OutboundChannel:
         self.decisions = Decisions()
         self._finished = finished
         self._recorder = Recorder(store, self._settled, log)
+        given = channel.validation
         self._lanes = Lanes(
             channel=channel,
             destination=destination,
@@ -86,6 +89,7 @@ class OutboundChannel:
             bind=bind,
             ended=finished,
             log=log,
+            validating=None if given is None else Validating(channel, given, Stage.MAPPING),
         )
 
     async def run(self) -> None:

@@ -198,6 +198,14 @@ ROWS: tuple[Code, ...] = (
         "raw passes bytes on without reading them, so there is nothing to ask for: no index, no "
         "duplicate key, no condition, no mapping. Say which format it is.",
     ),
+    Code(
+        "C138",
+        _E,
+        "a validation that cannot be done",
+        "FHIR and HL7 v2 are checked against their own definitions, json against a JSON Schema, "
+        "xml, soap and cda against an XSD of the project: validate: {level: warn, schema: FILE}. "
+        "raw is never read.",
+    ),
     # --- routes
     Code("C201", _E, "two routes have one name", "The record of each delivery names its route."),
     Code(

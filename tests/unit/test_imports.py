@@ -41,10 +41,12 @@ HOMES: dict[str, set[str]] = {
     "aiohttp": {"engine.cli", "engine.demo"},
     "alembic": {"engine.store"},
     "antlr4": {"engine.mapping"},
+    "fhir": {"engine.formats"},
     "fhirpathpy": {"engine.mapping"},
     "httptools": {"connectors.http", "connectors.webclient"},
-    "lark": {"engine.mapping"},
     "jsonpath": {"engine.mapping"},
+    "jsonschema_rs": {"engine.formats"},
+    "lark": {"engine.mapping"},
     "lxml": {"engine.formats"},
     "pint": {"engine.mapping"},
     "prometheus_client": {"engine.api", "engine.observe"},
@@ -84,6 +86,7 @@ PURE = (
 )
 EDGES = {  # where a pure room reads its files
     "engine/formats/fhir/definitions/__init__.py",
+    "engine/formats/validators.py",
     "engine/formats/hl7v2/structure_table.py",
     "engine/mapping/examples.py",
     "engine/mapping/functions/__init__.py",

@@ -134,6 +134,8 @@ CASES: dict[str, Files] = {
         + "ordering: {key: patient, lanes: 4}\n"
     },
     "C136-concurrency": emr("ordering: none\nconcurrency: 301\n"),
+    "C138": his("validate: {level: warn, schema: schemas/adt.xsd}\n"),
+    "C138-raw": {"channels/his.yaml": INBOUND.replace("hl7v2", "raw") + "validate: reject\n"},
     "C137": {
         "channels/his.yaml": INBOUND.replace("hl7v2", "raw"),
         "channels/emr.yaml": OUTBOUND.replace("json", "raw"),

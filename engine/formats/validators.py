@@ -1,0 +1,67 @@
+"""Which validator checks documents of a format: what ``validate:`` of a channel and ``carebus
+validate`` ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from engine.contract import Document
+from engine.formats.fhir.definitions import VERSIONS
+from engine.formats.fhir.validation import validate_completely, validate_resource
+from engine.formats.findings import Finding
+
+Validator: TypeAlias = Callable[[Document], tuple[Finding, ...]]
+"""What is wrong with a document; empty when it is valid.  One call at a time; may take long."""
+
+_BY_SCHEMA: Final = {"json": "a JSON Schema", "xml": "an XSD", "soap": "an XSD", "cda": "an XSD"}
+
+
+class NoValidator(ValueError):
+    """There is no such validator.  The text says what to write instead."""
+
+
+def validator(
+    format: str, *, complete: bool = False, version: str = "R4", schema: Path | None = None
+) -> Validator:
+    """The validator of a format.
+
+    ``complete``: also the slower, second library (FHIR).  ``version``: of FHIR.  ``schema``: a
+    file, which JSON and XML formats need.  Raises NoValidator.
+    """
+    if format in _BY_SCHEMA:
+        if schema is None:
+            raise NoValidator(f"{format} is checked against {_BY_SCHEMA[format]}: name its file")
+        return _by_schema(format, schema)
+    if schema is not None and format != "fhir":
+        raise NoValidator(f"{format} is not checked against a schema")
+    if format == "fhir":
+        if schema is not None:
+            raise NoValidator("FHIR is checked against its own definitions, not against a schema")
+        if version not in VERSIONS:
+            raise NoValidator(f"the FHIR versions are {' and '.join(VERSIONS)}")
+        check = validate_completely if complete else validate_resource
+        return lambda document: check(_value(document), version=version)
+    raise NoValidator(f"nothing is known that makes a document of format {format} valid")
+
+
+def _by_schema(format: str, schema: Path) -> Validator:
+    try:
+        if format == "json":
+            from engine.formats.json_schema import JsonSchema
+
+            of_json = JsonSchema(schema.read_bytes())
+            return lambda document: of_json.validate(_value(document))
+        from engine.formats.xml.schema import XmlSchema
+
+        of_xml = XmlSchema(schema)
+        return lambda document: of_xml.validate(_value(document))
+    except OSError:
+        raise NoValidator("the schema's file cannot be read") from None
+    except ValueError as error:
+        raise NoValidator(str(error)) from None
+
+
+def _value(document: Document) -> Any:
+    return getattr(document, "value", None)
