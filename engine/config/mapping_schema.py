@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.mapping.layouts import LAYOUT_KEYS
 from engine.mapping.mapfile import SOURCES, TARGETS
 
 FROM_KEYS: Final = (
     "message", "messages", "version", "versions", "resource", "type", "event", "root", "when",
-    "priority", "namespaces",
+    "priority", "namespaces", *LAYOUT_KEYS,
 )  # fmt: skip
-TO_KEYS: Final = ("message", "version", "resource", "type", "namespaces")
+TO_KEYS: Final = ("message", "version", "resource", "type", "namespaces", *LAYOUT_KEYS)
 
 _NAME: Final = {"type": "string"}
 _ANYTHING: Final[dict[str, Any]] = {}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine.contract import Format
+from engine.formats.delimited import DelimitedDocument, DelimitedFormat
 from engine.formats.detecting import detect
 from engine.formats.errors import CODES
 from engine.formats.fhir import FhirDocument, FhirFormat
@@ -22,6 +23,7 @@ __all__ = [
     "CODES",
     "FORMATS",
     "NULL",
+    "DelimitedDocument",
     "FhirDocument",
     "JsonDocument",
     "RawDocument",
@@ -34,6 +36,7 @@ _ALL: Final[tuple[Format, ...]] = (
     FhirFormat(),
     JsonFormat(),
     *(XmlFormat(name) for name in XML_FORMATS),
+    DelimitedFormat(),
     RawFormat(),
 )
 FORMATS: Final[Mapping[str, Format]] = {format.name: format for format in _ALL}

@@ -105,6 +105,21 @@ _ROWS: Final = (
         "the tree does not have the shape of an XML document",
         "one root key; keys are element names, '@a' attributes, '#text' text, lists repeat",
     ),
+    ErrorCode(
+        "DELIMITED-SYNTAX",
+        "the text is not a table of this layout",
+        "see the line named; from: says the separator, the quote and the columns",
+    ),
+    ErrorCode(
+        "DELIMITED-TREE",
+        "the tree does not have the shape of a table",
+        "rows: a list of objects, their keys the columns",
+    ),
+    ErrorCode(
+        "DELIMITED-WIDTH",
+        "a text is wider than its column",
+        "cut it in the mapping, or make the column wider: nothing is cut silently",
+    ),
     ErrorCode("RAW-TREE", "a raw payload is written from bytes only", "remove the mapping"),
 )
 

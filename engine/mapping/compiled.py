@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.contract import Document, MapContext, Payload
 from engine.formats import FORMATS
+from engine.formats.delimited import DelimitedTree, Layout
 from engine.formats.xml import XML_FORMATS, XmlTree
 from engine.mapping.failures import failed
 from engine.mapping.program import Program, WrongFormat, converted
@@ -25,6 +26,7 @@ class CompiledMapping:
     target_format: str
     target_namespaces: Mapping[str, str]
     """Of an XML target, by prefix: those that are written on its root."""
+    target_layout: Layout
     version: str
     """A hash of the content of the file and its imports."""
     params: Mapping[str, str]
@@ -69,6 +71,8 @@ class CompiledMapping:
         """A tree of `apply` in the target's format.  Raises FormatError."""
         if self.target_format in XML_FORMATS:
             tree = XmlTree(tree, self.target_namespaces)
+        elif self.target_format == "delimited":
+            tree = DelimitedTree(tree, self.target_layout)
         return FORMATS[self.target_format].write(tree, charset=charset)
 
     def wrong_params(self, given: Mapping[str, Any]) -> tuple[str, ...]:

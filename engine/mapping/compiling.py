@@ -134,6 +134,7 @@ class _Compilation:
             target=self.file.target,
         )
         self.unit.namespaces = self.file.source_namespaces
+        self.unit.layout_of_source = self.file.source_layout
         self.unit.structure = self.file.messages[0] if self.file.messages else ""
         self.outputs = OutputCompiler(self.unit, self.file.target)
         self.outputs.namespaces = known_namespaces(self.file.target, self.file.target_namespaces)
@@ -166,6 +167,7 @@ class _Compilation:
             source_format=file.source or "",
             target_format=file.target or "",
             target_namespaces=dict(file.target_namespaces),
+            target_layout=file.target_layout,
             version=self.version(),
             params=dict(file.parameters),
             location=str(file.out.position),

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from engine.formats.delimited import Layout
 from engine.formats.xml import XML_FORMATS
 from engine.mapping.headers import header_of
+from engine.mapping.layouts import LAYOUT_KEYS, read_layout
 from engine.mapping.namespaces import path_namespaces, read_namespaces
 from engine.mapping.overlays import overlaid
 from engine.mapping.program import PARAMETER_TYPES
@@ -23,16 +25,16 @@ from engine.syntax.nearest import did_you_mean
 if TYPE_CHECKING:
     from engine.mapping.library import Library
 
-SOURCES: Final = ("hl7v2", "json", "fhir", *XML_FORMATS)
-TARGETS: Final = ("hl7v2", "json", "fhir", *XML_FORMATS)
+SOURCES: Final = ("hl7v2", "json", "fhir", *XML_FORMATS, "delimited")
+TARGETS: Final = ("hl7v2", "json", "fhir", *XML_FORMATS, "delimited")
 _KEYS: Final = (
     "mapping", "description", "from", "to", "import", "params", "let", "out", "maps", "tables",
 )  # fmt: skip
 _FROM: Final = (
     "format", "message", "messages", "version", "versions", "resource", "type", "event", "root",
-    "when", "priority", "namespaces",
+    "when", "priority", "namespaces", *LAYOUT_KEYS,
 )  # fmt: skip
-_TO: Final = ("format", "message", "version", "resource", "type", "namespaces")
+_TO: Final = ("format", "message", "version", "resource", "type", "namespaces", *LAYOUT_KEYS)
 _MAP: Final = ("args", "type", "let", "key", "out", "description")
 
 
@@ -64,6 +66,9 @@ class MapFile:
     """Those that are declared; they are written on the root."""
     messages: tuple[str, ...] = ()
     """The message structures that it says it reads."""
+    source_layout: Layout = field(default_factory=Layout)
+    target_layout: Layout = field(default_factory=Layout)
+    """Of a delimited source and target."""
     imports: tuple[Scalar, ...] = ()
     parameters: dict[str, str] = field(default_factory=dict)
     let: Mapping | None = None
@@ -147,6 +152,8 @@ def read_map_file(
         found.source, read_namespaces(_inside(root, "from"), found.source, diagnostics)
     )
     found.target_namespaces = read_namespaces(_inside(root, "to"), found.target, diagnostics)
+    found.source_layout = read_layout(root.get("from"), found.source, diagnostics)
+    found.target_layout = read_layout(root.get("to"), found.target, diagnostics)
     found.messages = _messages(root.get("from"))
     found.imports = _names(root.get("import"), "import", diagnostics)
     found.parameters = _parameters(root.get("params"), diagnostics)

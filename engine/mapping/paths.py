@@ -29,7 +29,7 @@ from engine.mapping.ast import (
 from engine.mapping.closures import Compiled
 from engine.mapping.failures import failed
 from engine.mapping.message_groups import every_group, first_group
-from engine.mapping.paths_tree import names_from
+from engine.mapping.paths_tree import names_from, row_cell
 from engine.mapping.paths_xml import compile_xml_path
 from engine.mapping.runstate import UNREAD, Code, Run
 from engine.mapping.scope import Scope
@@ -206,6 +206,9 @@ def _root_cell(compiler: ExpressionCompiler, root: Expr) -> int | None:
 def _general_path(
     compiler: ExpressionCompiler, root: Expr, steps: tuple[Step, ...], as_value: bool
 ) -> Compiled:
+    cell_of_row = compiler.unit.format == "delimited" and isinstance(root, Variable | Item)
+    number = steps[0].index if cell_of_row and steps and isinstance(steps[0], Index) else 0
+    steps = steps[1:] if number else steps
     selectors: list[Selector] = []
     advances: list[Advance] = []
     step: int | str | None = None
@@ -228,6 +231,8 @@ def _general_path(
                 elif isinstance(part, Number):
                     step = part.number
     start = _root_code(compiler, root, advances)
+    if number:
+        start = row_cell(start, number)
     make = value_code if as_value else node_code
     code = make(start, tuple(advances), compiler.unit.format == "fhir")
     if not as_value:

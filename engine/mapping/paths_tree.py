@@ -84,6 +84,21 @@ def names_from(cell: int, names: tuple[str, ...], choices: bool) -> Code:
     return code
 
 
+def row_cell(row: Code, number: int) -> Code:
+    """``$row[3]``: the third cell of a row; of a list its third item."""
+
+    def cell(run: Run) -> Any:
+        node = row(run)
+        if node.__class__ is dict:
+            node = list(node.values())
+        if node.__class__ is not list:
+            return None
+        found = node[-1:] if number == -1 else node[number - 1 : number]
+        return present(found[0]) if found else None
+
+    return cell
+
+
 def present(value: Any) -> Any:
     """None for blank text."""
     if value.__class__ is str and (not value or value.isspace()):

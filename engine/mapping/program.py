@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from engine.contract import Document, MapContext
+from engine.contract import Document, FormatError, MapContext
+from engine.formats.delimited import Layout
 from engine.formats.hl7v2 import Hl7Message
 from engine.mapping.elements import begin_message
 from engine.mapping.failures import failed
@@ -66,7 +67,9 @@ def finish(unit: Unit, scope: Scope, parameters: dict[str, str], location: str) 
     setters: list[Callable[[Run], None]] = []
     names = scope.names
     if unit.format != "hl7v2" and names["src"].used:
-        setters.append(_source(names["src"].cell))
+        cell = names["src"].cell
+        table = _table(cell, unit.layout_of_source, location)
+        setters.append(table if unit.format == "delimited" else _source(cell))
     if unit.resources_cell is not None:
         setters.append(_resources(unit.resources_cell))
     if names["now"].used:
@@ -85,6 +88,16 @@ def finish(unit: Unit, scope: Scope, parameters: dict[str, str], location: str) 
 def _source(cell: int) -> Callable[[Run], None]:
     def put(run: Run) -> None:
         run[cell] = run[DOCUMENT].value
+
+    return put
+
+
+def _table(cell: int, layout: Layout, location: str) -> Callable[[Run], None]:
+    def put(run: Run) -> None:
+        try:
+            run[cell] = {"rows": run[DOCUMENT].rows(layout)}
+        except FormatError as error:
+            raise failed("R404", location, error.info.summary) from None
 
     return put
 

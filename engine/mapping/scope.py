@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from engine.formats.delimited import Layout as TableLayout
 from engine.mapping.functions.signature import Function
 from engine.mapping.runstate import NOTHING, Code, Layout
 from engine.syntax import Diagnostics, Position
@@ -102,6 +103,8 @@ class Unit:
     diagnostics: Diagnostics
     functions: Mapping[str, Function]
     layout: Layout = field(default_factory=Layout)
+    layout_of_source: TableLayout = field(default_factory=TableLayout)
+    """How a delimited source is read; expressions outside mappings take commas and a header."""
     namespaces: Mapping[str, str] = field(default_factory=dict)
     """Of the paths of an XML source, by prefix."""
     tables: Mapping[str, Table] = field(default_factory=dict)

@@ -32,7 +32,7 @@ ROWS: tuple[Code, ...] = (
         "M004",
         _E,
         "an unknown format",
-        "Mappings read and write the formats hl7v2, json, fhir, xml, soap and cda.",
+        "Mappings read and write the formats hl7v2, json, fhir, xml, soap, cda and delimited.",
     ),
     Code(
         "M005",
@@ -161,6 +161,13 @@ ROWS: tuple[Code, ...] = (
         "a key that is no XML name",
         "In an XML target keys are element names with or without a prefix, '@name' attributes, "
         "'#text' the text, and '#content' a list of texts and elements.",
+    ),
+    Code(
+        "M154",
+        _E,
+        "a layout that cannot be read",
+        "from: and to: of delimited: separator: ';', quote: '\"' or none, header: true or false, "
+        "line_end: crlf or lf, columns: [id, name] or [{name: id, width: 8}].",
     ),
     Code(
         "M201",

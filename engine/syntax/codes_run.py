@@ -87,6 +87,12 @@ ROWS: tuple[Code, ...] = (
         "Every name under params: is required: add it to the route's target.",
     ),
     Code(
+        "R404",
+        _E,
+        "a table that does not have the layout of the mapping",
+        "from: {format: delimited, …} says the separator, the quote, the header and the columns.",
+    ),
+    Code(
         "R410",
         _E,
         "no mapping takes this document",
