@@ -186,7 +186,10 @@ out:
     $of:
       A|a: = $ed.5 | text | base64  # ED.5
       Hex: {}
-    $else: = $ed.5 | replace(' ', '')
+    $else:
+      $first:
+        - = $ed.5 | when($ed.5 matches '[A-Za-z0-9+/=\\s]+')
+        - = $ed.5 | text | base64
 """,
     ),
     "CWE_Annotation": Body("The whole field as text.", "out:\n  text: = $cwe | text  # CWE\n"),
@@ -242,6 +245,20 @@ out:
         code: FGN
   system: = $eip.2.2 | table('AssigningAuthority') ?? authority_uri($eip.2.2, $eip.2.3, $eip.2.4)
   value: = $eip.2.1 | squeeze  # EIP.2
+""",
+    ),
+    "NTE_Appointment_Comment": Body(
+        "One Annotation for the comment, its author and time; NTE-4 and NTE-9 have no place in it.",
+        """\
+out:
+  $if: exists($nte.3)
+  resourceType: Appointment
+  extension:
+    - url: http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.note
+      valueAnnotation:
+        authorReference: = $nte.5 | refer('XCN_Practitioner')  # NTE-5
+        time: = try($nte.6 | datetime)  # NTE-6
+        text: = $nte.3[*] | text | join('\\n')  # NTE-3
 """,
     ),
     "OG_Extension_Subidentifier": Body(

@@ -109,7 +109,7 @@ class _Builder:
     def datatypes(self) -> str:
         about = "Data types of HL7 v2 as FHIR, one map for each of the guide's."
         parts = [*_head(about, ("tables", "systems", "concepts")), "", "maps:"]
-        own = [(name, body) for name, body in BODIES.items() if name not in self.maps]
+        own = [(name, body) for name, body in BODIES.items() if body.args]
         todo = {**self.maps, **dict.fromkeys(name for name, _ in own)}
         for name in sorted(todo):
             map = self.maps.get(name)

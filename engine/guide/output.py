@@ -35,6 +35,7 @@ _JOINED: Final = re.compile(
 )
 _TIMES: Final = {"date": "date", "dateTime": "datetime", "instant": "instant", "time": "time"}
 _WHOLE_NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
+_NUMBERS: Final = _WHOLE_NUMBERS | {"decimal"}
 _TOKENS: Final = frozenset({"code", "id", "uri", "url", "canonical", "oid", "uuid"})
 
 
@@ -243,7 +244,8 @@ class MapWriter:
                 for below, child in entry.children.items():
                     _graft(plain, below, child)
         alone = type_name == "Reference" and referred and not plain.children
-        head, inner = (Obj(), env) if alone else self.hoisted(rules, element.many, env)
+        nested = bool(plain.children)
+        head, inner = (Obj(), env) if alone else self.hoisted(rules, element.many, env, nested)
         if type_name == "Reference" and referred:
             return self.references(name, referred, plain, head, inner, element.many)
         if referred:
@@ -263,7 +265,7 @@ class MapWriter:
         self.elements(body, plain, type_name, inner)
         if len(body.entries) == before and not plain.rules:
             return []
-        return [body]
+        return [certain(body) if type_name == "Extension" else body]
 
     def headed(self, head: Obj, text: str) -> Obj:
         body = Obj(list(head.entries))
@@ -277,12 +279,13 @@ class MapWriter:
         rules = [rule for key, c in tree.children.items() if key.name == "code" for rule in c.rules]
         if len(rules) != 1 or not self.codes.usable(rules[0].row.vocabulary):
             return None
-        table = word(rules[0].row.vocabulary)
+        table = self.codes.named(rules[0].row.vocabulary)
         self.done(*tree.walk())
         return f"= {self.path(rules[0].row.source, rules[0].row, env)} | coding('{table}')"
 
-    def hoisted(self, rules: list[Rule], many: bool, env: Env) -> tuple[Obj, Env]:
-        """``$for`` and ``$if`` that hold for all rules of a place, and what is known below."""
+    def hoisted(self, rules: list[Rule], many: bool, env: Env, nested: bool) -> tuple[Obj, Env]:
+        """``$for`` and ``$if`` that hold for all rules of a place, and what is known below;
+        ``nested``: the place has elements of its own."""
         head = Obj()
         sources = {rule.row.source for rule in rules if has_source(rule.row)}
         constant = any(is_constant(rule.row) for rule in rules)
@@ -293,7 +296,7 @@ class MapWriter:
             only = rules[0].condition if len({rule.condition for rule in rules}) == 1 else None
             if source in env.sure or source in env.bound or (only and _denies(only, source)):
                 pass
-            elif repeats and len(rules) > 1:
+            elif repeats and (len(rules) > 1 or nested):
                 variable = self.variable(row)
                 head.add("$for", f"{variable} in {self.path(source, row, env)}[*]", note(rules))
                 env = replace(
@@ -530,11 +533,11 @@ class MapWriter:
             known = not sources or here & env.sure or (env.some and here >= env.some)
             if len(sources) < len(of) or known:
                 if not found and len(constants) == 1:
-                    return constant
-                found.append((of[0], quoted(constant)))
+                    return constant if type_name not in _NUMBERS else f"= {constant}"
+                found.append((of[0], literal(constant, type_name)))
             else:
                 test = " or ".join(self.there(row.source, row, env) for row in sources)
-                found.append((of[0], f"{quoted(constant)} | when({test})"))
+                found.append((of[0], f"{literal(constant, type_name)} | when({test})"))
         return "= " + self.chained(found, env) if found else ""
 
     def chained(self, found: list[tuple[Rule, str]], env: Env) -> str:
@@ -581,16 +584,18 @@ class MapWriter:
         row = rule.row
         constant = constant_of(row)
         if constant is not None:
-            return quoted(constant)
+            return literal(constant, type_name)
         if row.assignment.startswith("= "):  # an expression that `choices` gives
             return row.assignment[2:]
         if row.assignment and not row.map:
             if (joined := self.joined(row, env)) is not None:
-                return joined
+                return f"{joined} | replace(' ', '%20')" if type_name in ("uri", "url") else joined
             if type_name not in _TIMES or "convert v2 date" not in row.assignment:
                 raise Unable(f"left to be written by hand: {row.assignment.strip('/ ')}")
         if not has_source(row) and row.source != self.map.source:
             raise Unable("no source")
+        if row.source == self.map.source and self.is_segment:
+            raise Unable("the row names no field")
         path = self.path(row.source, row, env)
         every = "[*]" if row.repeats and row.source not in env.bound and "-" in row.source else ""
         bound = element.binding if element is not None else None
@@ -625,7 +630,7 @@ class MapWriter:
         if from_map is not None and from_map.source in ("MSG", "CQ") and type_name == "code":
             path = f"{path} | each('{from_map.name}')"
         if row.vocabulary and type_name != "boolean" and self.codes.usable(row.vocabulary):
-            return f"{path}{every} | table('{word(row.vocabulary)}')"
+            return f"{path}{every} | table('{self.codes.named(row.vocabulary)}')"
         composite = from_map is not None and from_map.source not in SIMPLE
         if composite and from_map is not None and type_name not in ("code",):
             return f"{path}{every} | each('{from_map.name}')"
@@ -648,6 +653,8 @@ class MapWriter:
             if len(allowed) > 16:
                 return f"{path}{every} | squeeze"
             return f"{path}{every} | when({path} in [{', '.join(map(quoted, allowed))}])"
+        if type_name in ("uri", "url", "canonical"):
+            return f"{path}{every} | squeeze | replace(' ', '%20')"
         if type_name in _TOKENS:
             return f"{path}{every} | squeeze"
         if row.datatype in ("FT", "TX") or type_name == "markdown":
@@ -679,7 +686,10 @@ class MapWriter:
                 at += 1
         if not parts or all(part.startswith("'") for part in parts):
             return None
-        return parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
+        if len(parts) == 1:
+            return parts[0]
+        few = sum(not part.startswith("'") for part in parts) <= 2  # a half says nothing
+        return f"concat{'_all' if few else ''}({', '.join(parts)})"
 
     # --- sources --------------------------------------------------------------------------
 
@@ -809,6 +819,37 @@ def note(rules: Iterable[Rule]) -> str:
     return ", ".join(dict.fromkeys(rule.row.source for rule in rules if rule.row.source))
 
 
+def certain(extension: Obj) -> Obj:
+    """An extension with a computed value: it is there when the value is."""
+    found = {name: value for name, value, _ in extension.entries}
+    names = [name for name in found if name.startswith("value")]
+    extra = found.keys() - {"$for", "$if", "url", *names}
+    value = found.get(names[0]) if len(names) == 1 else None
+    if extra or not isinstance(value, str) or "|" not in value or "url" not in found:
+        return extension
+    out = Obj()
+    variable = "found"
+    for name, below, about in extension.entries:
+        if name == "$for":
+            out.add(name, below, about)
+    out.add("$let", Obj([(variable, value, "")]))
+    condition = found.get("$if", "")
+    simple = isinstance(condition, str) and re.fullmatch(r"(exists\()?\$[\w.]+\)?|", condition)
+    out.add("$if", f"exists(${variable})" if simple else f"({condition}) and exists(${variable})")
+    for name, below, about in extension.entries:
+        if name == "url":
+            out.add(name, below, about)
+        elif name == names[0]:
+            out.add(name, f"= ${variable}", about)
+    return out
+
+
+def literal(text: str, type_name: str) -> str:
+    """A constant in an expression, as its type wants it."""
+    plain = type_name in _NUMBERS or type_name == "boolean"
+    return text if plain else quoted(text)
+
+
 def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
@@ -855,7 +896,7 @@ def _denies(condition: Condition, source: str) -> bool:
     match condition:
         case Not(Valued(ref)):
             return ref == source
-        case Both(parts, "and"):
+        case Both(parts):
             return any(_denies(part, source) for part in parts)
     return False
 

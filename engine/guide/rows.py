@@ -72,7 +72,7 @@ def guide_map(file: str, text: str) -> GuideMap:
     source, _, target = named["map"].partition("_")
     rows = tuple(
         Row(
-            source=cells[1],
+            source=_source(cells),
             datatype=cells[3],
             repeats=cells[5] == "-1",
             condition=cells[6],
@@ -100,6 +100,14 @@ def code_map(file: str, text: str) -> tuple[str, tuple[Code, ...]]:
         if cells[0] or cells[6]
     )
     return word(named["map"]), codes
+
+
+def _source(cells: list[str]) -> str:
+    """The identifier; where it names only the segment, although the line has a datatype, the sort
+    order is the field's number."""
+    if re.fullmatch(r"[A-Z][A-Z0-9]{2}", cells[1]) and cells[3] and cells[0].isdecimal():
+        return f"{cells[1]}-{cells[0]}"
+    return cells[1]
 
 
 def _cells(text: str) -> list[list[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from engine.formats.fhir.definitions import definitions
-from engine.guide.rows import Code, word
+from engine.guide.rows import Code
 from engine.guide.text import Lst, Obj, key, scalar, wrapped
 
 V2: Final = "http://terminology.hl7.org/CodeSystem/v2-"
@@ -33,6 +33,7 @@ class Vocabulary:
     def __init__(self, tables: Mapping[str, tuple[Code, ...]]) -> None:
         self.tables = tables
         self.fhir = definitions("R4")
+        self._names = {_bare(name): name for name in tables}
         self.concepts: dict[str, Obj] = {}
 
     def rows(self, name: str) -> dict[str, Code]:
@@ -40,17 +41,26 @@ class Vocabulary:
         all, senders use FHIR's own."""
         codes = self.tables[name]
         own = all(not code.code for code in codes)
+        systems = [code.target_system for code in codes if code.target]
+        main = max(systems, key=systems.count) if systems else ""
         found: dict[str, Code] = {}
         for code in codes:
             source = code.target if own else code.code
+            if _FHIR.match(main) and code.target_system not in ("", main):
+                continue  # a code of another element, such as CP: mobile among the systems
             if source and code.target and "|" not in code.target:
                 found.setdefault(source, code)
         return found
 
-    def usable(self, vocabulary: str) -> bool:
+    def named(self, vocabulary: str) -> str:
+        """The table that a row means: names differ in punctuation; empty when there is none."""
         if vocabulary in BY_HAND:
-            return True
-        return word(vocabulary) in self.tables and bool(self.rows(word(vocabulary)))
+            return vocabulary
+        return self._names.get(_bare(vocabulary), "")
+
+    def usable(self, vocabulary: str) -> bool:
+        name = self.named(vocabulary)
+        return name in BY_HAND or (bool(name) and bool(self.rows(name)))
 
     def system(self, name: str) -> str:
         """The system that most rows map to."""
@@ -113,7 +123,7 @@ class Vocabulary:
     def concept(self, kind: str, type_name: str, vocabulary: str) -> str | None:
         """The name of a map from a v2 datatype to a CodeableConcept or Coding that uses a table;
         None where the table is empty."""
-        table = word(vocabulary)
+        table = self.named(vocabulary)
         if not self.usable(vocabulary):
             return None
         kind = "ID" if kind in ("IS", "ID", "ST", "") else kind
@@ -188,6 +198,10 @@ class Vocabulary:
         elif same:
             listed = ", ".join(f"'{code}'" for code in same)
             out.add("$if", f"{path} not in [{listed}]")
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 def _coding(first: str, system: str = "") -> Obj:
