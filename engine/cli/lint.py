@@ -32,6 +32,9 @@ def lint(
         typer.Argument(help="Projects, files of a project, Markdown files; default: here."),
     ] = None,
     form: Annotated[Report, typer.Option("--format", help="text, json or sarif.")] = Report.TEXT,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Show what is only worth a look, too.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for a warning, too.")] = False,
 ) -> None:
     """Check projects as a whole: YAML, channels, routes, mappings, and how they fit together.
@@ -45,7 +48,7 @@ def lint(
     for path in paths or [Path()]:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist")
-        part, texts = _lint(path)
+        part, texts = _lint(path, notes)
         found += part
         sources |= texts
     found = list(dict.fromkeys(found))
@@ -55,7 +58,7 @@ def lint(
         raise typer.Exit(Exit.FAILED)
 
 
-def _lint(path: Path) -> tuple[Sequence[Diagnostic], Mapping[str, str]]:
+def _lint(path: Path, notes: bool) -> tuple[Sequence[Diagnostic], Mapping[str, str]]:
     from engine.cli.project import load_project
 
     if path.suffix == ".md":
@@ -63,7 +66,7 @@ def _lint(path: Path) -> tuple[Sequence[Diagnostic], Mapping[str, str]]:
 
         return lint_markdown(path, str(path))
     root = path if path.is_dir() else _root_of(path)
-    loaded = load_project(root)
+    loaded = load_project(root, notes=notes)
     prefix = _prefix(root)
     diagnostics = [
         one

@@ -26,7 +26,7 @@ Project = Annotated[
 PROJECT = Path()
 
 
-def load_project(root: Path) -> Loaded:
+def load_project(root: Path, *, notes: bool = False) -> Loaded:
     """The whole project, checked, with what is wrong with the installed connectors first.
 
     Raises ConfigError only for an unreadable ``.env``.
@@ -37,7 +37,8 @@ def load_project(root: Path) -> Loaded:
     from engine.config.load import load
 
     connectors, found = find_connectors()
-    loaded = load(root, connectors=connectors, environ=read_environment(root, os.environ))
+    environ = read_environment(root, os.environ)
+    loaded = load(root, connectors=connectors, environ=environ, notes=notes)
     return replace(loaded, diagnostics=(*found, *loaded.diagnostics))
 
 

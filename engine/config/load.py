@@ -32,12 +32,13 @@ def load(
     connectors: Mapping[str, ConnectorSpec],
     environ: Mapping[str, str],
     functions: Mapping[str, Function] | None = None,
+    notes: bool = False,
 ) -> Loaded:
     """Read, check and compile the project below ``root``.
 
     Never raises for bad input: everything that is wrong is in the diagnostics, in the order of
     files and lines, and with one error there is no configuration.  Without ``functions``, those
-    of the installed packages are used.
+    of the installed packages are used.  With ``notes`` they include what is only worth a look.
     """
     diagnostics = Diagnostics()
     if functions is None:
@@ -50,7 +51,11 @@ def load(
     around = Surroundings(connectors, tls, references, functions, diagnostics, files.structures)
     channels = _channels(files, around)
     mappings, wrong_mappings = compile_mappings(
-        files.mappings, functions, diagnostics, partial(attached, root / "mappings")
+        files.mappings,
+        functions,
+        diagnostics,
+        partial(attached, root / "mappings"),
+        notes=notes,
     )
     routes: tuple[Route, ...] = ()
     if files.routes is not None:

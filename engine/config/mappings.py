@@ -27,6 +27,8 @@ def compile_mappings(
     functions: Mapping[str, Function],
     diagnostics: Diagnostics,
     attachments: Attachments,
+    *,
+    notes: bool = False,
 ) -> tuple[dict[str, CompiledMapping], frozenset[str]]:
     """The mappings that are right, by name, and the names of those that are not.
 
@@ -42,7 +44,7 @@ def compile_mappings(
             check_library(file.node, diagnostics=diagnostics, library=library, name=file.name)
             continue
         mapping = compile_mapping(
-            file.node, diagnostics=diagnostics, library=library, name=file.name
+            file.node, diagnostics=diagnostics, library=library, name=file.name, notes=notes
         )
         if mapping is None:
             wrong.add(file.name)

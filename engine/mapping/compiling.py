@@ -49,18 +49,22 @@ def compile_mapping(
     library: Library | None = None,
     name: str = "",
     trace: bool = False,
+    notes: bool = False,
 ) -> CompiledMapping | None:
     """The mapping of a file, or None when a diagnostic is an error.
 
     ``name`` is the file's (``adt-to-fhir``), which `mapping:` must repeat.  ``trace`` compiles the
-    instrumented form that `engine.mapping.explain` runs.
+    instrumented form that `engine.mapping.explain` runs.  With ``notes``, what is only worth a look
+    is said as well.
     """
     own = Diagnostics()
     library = library or EmptyLibrary()
     file = read_file(root, name, library, own)
     mapping: CompiledMapping | None = None
     if file is not None and file.source is not None and file.target is not None:
-        mapping = _Compilation(file, library, own, trace).compile()
+        compilation = _Compilation(file, library, own, trace)
+        compilation.unit.notes = notes
+        mapping = compilation.compile()
     for one in own.items:
         # What a base only warns of is said of the base, and an overlay may well cause it.
         if file is None or not file.bases or one.severity is Severity.ERROR or _is_own(one, root):
@@ -135,7 +139,8 @@ class _Compilation:
         )
         self.unit.namespaces = self.file.source_namespaces
         self.unit.layout_of_source = self.file.source_layout
-        self.unit.structure = self.file.messages[0] if self.file.messages else ""
+        self.unit.version = self.file.version
+        self.unit.messages = self.file.messages
         self.outputs = OutputCompiler(self.unit, self.file.target)
         self.outputs.namespaces = known_namespaces(self.file.target, self.file.target_namespaces)
         self.imports = read_imports(self.file, self.library, self.diagnostics)

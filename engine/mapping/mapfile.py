@@ -69,6 +69,8 @@ class MapFile:
     source_layout: Layout = field(default_factory=Layout)
     target_layout: Layout = field(default_factory=Layout)
     """Of a delimited source and target."""
+    version: str = ""
+    """The version of HL7 v2 that it says it reads."""
     imports: tuple[Scalar, ...] = ()
     parameters: dict[str, str] = field(default_factory=dict)
     let: Mapping | None = None
@@ -155,6 +157,7 @@ def read_map_file(
     found.source_layout = read_layout(root.get("from"), found.source, diagnostics)
     found.target_layout = read_layout(root.get("to"), found.target, diagnostics)
     found.messages = _messages(root.get("from"))
+    found.version = _text(root.get("from"), "version")
     found.imports = _names(root.get("import"), "import", diagnostics)
     found.parameters = _parameters(root.get("params"), diagnostics)
     found.let = _section(root, "let", diagnostics)
@@ -244,6 +247,11 @@ def _format(
         )
         return None
     return format.text
+
+
+def _text(node: Node | None, key: str) -> str:
+    given = node.get(key) if isinstance(node, Mapping) else None
+    return given.text if isinstance(given, Scalar) else ""
 
 
 def _messages(node: Node | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ def every_group(name: str, scope: Scope, unit: Unit) -> Code:
     """All groups of that name, in the order of the message; never None."""
     if unit.groups_cell is None:
         unit.groups_cell = unit.layout.cell(UNREAD)
-    cell, fallback = unit.groups_cell, unit.structure
+    cell, fallback = unit.groups_cell, unit.messages[0] if unit.messages else ""
     around = scope.home().group
 
     def of_message(run: Run) -> Any:

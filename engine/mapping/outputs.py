@@ -244,7 +244,8 @@ class OutputCompiler:
         inner.names[header[1]] = Binding(cell, place)
         binding = inner.names[header[1]]
         binding.holds_group = walks_group
-        binding.holds_segment = tree is not None and _gives_segments(tree, scope)
+        binding.segment = "" if tree is None else _segments_given(tree, scope)
+        binding.holds_segment = binding.segment != ""
         inner.names["index"] = Binding(index)
         if self.unit.trace:
             origin = inner.names[header[1]].origin = layout.cell()
@@ -455,16 +456,16 @@ def _is_group(tree: Expr) -> bool:
     return isinstance(tree, Call) and tree.name == "group"
 
 
-def _gives_segments(tree: Expr, scope: Scope) -> bool:
-    """``AL1[*]``, or ``$order.OBX[*]`` of a group: nothing but segments."""
+def _segments_given(tree: Expr, scope: Scope) -> str:
+    """The name, when ``AL1[*]``, or ``$order.OBX[*]`` of a group, gives nothing but segments."""
     match tree:
-        case Path(Segment(name), (Every(),)):
-            return name not in HEADERS
-        case Path(Variable(variable), (Name(name), Every())):
+        case Path(Segment(name), (Every(),)) if name not in HEADERS:
+            return name
+        case Path(Variable(variable), (Name(name), Every())) if name not in HEADERS:
             binding = scope.find(variable)
-            segment = name not in HEADERS and not is_group_name(name)
-            return binding is not None and binding.holds_group and segment
-    return False
+            if binding is not None and binding.holds_group and not is_group_name(name):
+                return name
+    return ""
 
 
 def _walks(tree: Path, in_xml: bool) -> bool:

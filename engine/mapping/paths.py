@@ -28,6 +28,7 @@ from engine.mapping.ast import (
 )
 from engine.mapping.closures import Compiled
 from engine.mapping.failures import failed
+from engine.mapping.hl7_paths import check_groups, check_path
 from engine.mapping.message_groups import every_group, first_group
 from engine.mapping.paths_tree import names_from, row_cell
 from engine.mapping.paths_xml import compile_xml_path
@@ -62,6 +63,9 @@ def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) ->
                 return compiler.refuse(
                     "M104", step, "numbered parts are HL7's", f"write [{step.number}]"
                 )
+    if compiler.unit.format == "hl7v2" and not compiler.unit.trace:
+        check_groups(compiler, root, steps)
+        check_path(compiler, root, steps, as_value=as_value)
     fast = _remembered(compiler, node, root, as_value)
     if fast is not None:
         return fast

@@ -29,6 +29,8 @@ class Binding:
     holds_segment: bool = False
     """A loop over segments; ``fields`` is the cell for the fields of the one whose turn it is."""
     fields: int | None = None
+    segment: str = ""
+    """The name of the segments that a loop walks, when it is known."""
     since: Scope | None = None  # with whose turns a `$let` changes, when that is known
 
 
@@ -121,8 +123,20 @@ class Unit:
     source_cell: int | None = None
     groups_cell: int | None = None
     """Where the groups of the message are, once a path has asked for them."""
-    structure: str = ""
-    """The mapping's own word for the structure of messages that do not tell it."""
+    version: str = ""
+    """The HL7 version that the mapping says it reads; empty: any."""
+    notes: bool = False
+    """Whether to say what is only worth a look."""
+    places: set[str] = field(default_factory=set)
+    """Where paths have been checked."""
+    messages: tuple[str, ...] = ()
+    """The message structures that the mapping says it reads."""
+
+    def checked(self, place: str) -> bool:
+        """Whether this place has been checked before; from now on it has."""
+        before = place in self.places
+        self.places.add(place)
+        return before
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.syntax.code import Code, Severity
 
 _E = Severity.ERROR
+_I = Severity.INFO
 _W = Severity.WARNING
 
 ROWS: tuple[Code, ...] = (
@@ -364,6 +365,41 @@ ROWS: tuple[Code, ...] = (
         "a map or mapping that gives another FHIR type than is wanted",
         "type: of a map names a FHIR type, such as HumanName; a map with a resourceType gives that "
         "resource.",
+    ),
+    Code(
+        "M720",
+        _E,
+        "a field that HL7 does not have",
+        "No version from 2.1 to 2.8.2 has this field or component. Z segments, and fields whose "
+        "type another field says, are free.",
+    ),
+    Code(
+        "M721",
+        _W,
+        "a field of another version",
+        "from: {version: …} says which version the messages have, and that version does not have "
+        "this field.",
+    ),
+    Code(
+        "M722",
+        _I,
+        "only the first repetition is read",
+        "The field may repeat. A path without a selector reads its first repetition; [1] says that "
+        "this is meant, [*] reads all. Shown by carebus lint --notes.",
+    ),
+    Code(
+        "M723",
+        _I,
+        "any identifier is read",
+        "Which of several identifiers comes first differs from sender to sender. Choose by type or "
+        "authority: PID-3[.5 == 'MR']; or write [1]. Shown by carebus lint --notes.",
+    ),
+    Code(
+        "M729",
+        _W,
+        "a group that the message does not have",
+        "Groups are named as in HL7 2.5.1 to 2.8, without the message's prefix; see Groups of the "
+        "message in docs/mapping.md. A channel may have structures of its own.",
     ),
     Code(
         "M901",

@@ -113,5 +113,5 @@ def groups_of(
     A message whose structure is not known has no groups: its root holds all segments.
     """
     name = name_of(document, fallback)
-    found = (own.get(name) or own.get(document.type.replace("^", "_"))) if own else None
+    found = (own.get(document.type.replace("^", "_")) or own.get(name)) if own else None
     return group_tree(document, found or structure(name) or _NOTHING_KNOWN)

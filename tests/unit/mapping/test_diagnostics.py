@@ -31,7 +31,9 @@ def rendered(source: str) -> str:
     root = read_yaml(source, "t.yaml", diagnostics)
     if root is not None:
         library = FolderLibrary(BASES if "extends:" in source or "[sexes]" in source else MAPPINGS)
-        compile_mapping(root, diagnostics=diagnostics, library=library, name="t")
+        compile_mapping(
+            root, diagnostics=diagnostics, library=library, name="t", notes="# notes" in source
+        )
     found = [one for one in diagnostics.items if one.position.file == "t.yaml"]
     return "".join(render(one, source) + "\n" for one in found)
 

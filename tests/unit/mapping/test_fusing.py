@@ -93,7 +93,7 @@ def test_alternatives_loops_and_maps_like_the_closures() -> None:
         """\
 out:
   case: {$case: = PID-8, $of: {M: {m: = PID-5.1}, F|O: f}, $else: {n: 1}}
-  first: {$first: [{a: = PID-99}, {b: = PID-5.2 ?? 'b'}]}
+  first: {$first: [{a: = PID-39}, {b: = PID-5.2 ?? 'b'}]}
   ids:
     - $for: x in PID-3[*]
       $if: $x.1 != '2' and not ($x.2 or $x.3)

@@ -180,7 +180,7 @@ def test_an_error_names_the_file_that_says_it(folder: Folder) -> None:
     with pytest.raises(MappingError) as caught:
         applied(site)
     assert caught.value.info.location == "mappings/site.yaml:3:42"
-    folder.put("base", BASE.replace("$number\n  gender", "PID-99!\n  gender"))
+    folder.put("base", BASE.replace("$number\n  gender", "PID-39!\n  gender"))
     with pytest.raises(MappingError) as caught:
         applied(folder.compiled("site"))
     assert caught.value.info.location == "mappings/base.yaml:10:9"
