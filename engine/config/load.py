@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -40,6 +41,21 @@ def load(
     files and lines, and with one error there is no configuration.  Without ``functions``, those
     of the installed packages are used.  With ``notes`` they include what is only worth a look.
     """
+    collects = gc.isenabled()
+    gc.disable()  # much is made, all of it stays: looking for garbage would double the time
+    try:
+        return _load(root, connectors, environ, functions)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _load(
+    root: Path,
+    connectors: Mapping[str, ConnectorSpec],
+    environ: Mapping[str, str],
+    functions: Mapping[str, Function] | None,
+) -> Loaded:
     diagnostics = Diagnostics()
     if functions is None:
         functions, problems = find_functions()

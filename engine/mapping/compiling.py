@@ -196,6 +196,7 @@ class _Compilation:
             self.maps,
             self.unit.tables,
             file.source or "",
+            whole=file.out is not None,
         )
         if file.out is not None:
             checker.mapping(file.out, target_resource(file.root))

@@ -32,7 +32,8 @@ _COMPLETED: Final = {("Bundle.entry.request", "url")}
 
 
 class FhirChecker:
-    """Checks the nodes of one file.  ``format`` is that of its source."""
+    """Checks the nodes of one file.  ``format`` is that of its source; ``whole`` is false for a
+    library: who uses its maps, or lays an overlay over them, may add what they lack."""
 
     def __init__(
         self,
@@ -41,7 +42,10 @@ class FhirChecker:
         maps: Dictionary[str, MapDefinition],
         tables: Dictionary[str, Table],
         format: str,
+        *,
+        whole: bool,
     ) -> None:
+        self._whole = whole
         self._definitions, self._diagnostics, self._tables = definitions, diagnostics, tables
         self._format = format
         self._shapes = Shapes(definitions, maps)
@@ -100,7 +104,7 @@ class FhirChecker:
 
     def _object(self, node: Mapping, kind: Type, *, sure: bool) -> None:
         """``sure``: nothing else will be merged with it, so that what is missing is missing."""
-        spelt: dict[str, str] = {}
+        spelt: dict[str, tuple[str, Node]] = {}
         for key, value in node.entries:
             name = key.text
             if name.startswith("$") or (name == "resourceType" and kind.is_resource):
@@ -108,18 +112,18 @@ class FhirChecker:
             found = kind.keys.get(name)
             if found is not None:
                 element, type_name = found
-                if spelt.setdefault(element.name, name) != name:
+                other, given = spelt.setdefault(element.name, (name, value))
+                if other != name and (_is_always(given) or _is_always(value)):
                     self._diagnostics.at(
                         "M711",
                         key,
-                        f"'{spelt[element.name]}' stands here already: "
-                        f"only one of {element.name}[x] is allowed",
+                        f"'{other}' stands here already: only one of {element.name}[x] is allowed",
                     )
                 self._value(value, element, type_name, sure=sure)
             elif not (name[:1] == "_" and self._is_primitive_key(kind, name[1:])):
                 self._unknown(key, kind)
         self._spreads(node, kind)
-        if sure:
+        if sure and self._whole:
             self._required(node, kind)
 
     def _is_primitive_key(self, kind: Type, name: str) -> bool:
@@ -428,6 +432,11 @@ class FhirChecker:
             place,
             f"'{element.name}' refers to {' or '.join(sorted(element.targets))}, not to {name}",
         )
+
+
+def _is_always(node: Node) -> bool:
+    """Literal text: expressions may well exclude each other."""
+    return isinstance(node, Scalar) and bool(node.text) and not is_expression(node.text)
 
 
 def _a(name: str) -> str:
