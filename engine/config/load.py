@@ -44,7 +44,7 @@ def load(
     collects = gc.isenabled()
     gc.disable()  # much is made, all of it stays: looking for garbage would double the time
     try:
-        return _load(root, connectors, environ, functions)
+        return _load(root, connectors, environ, functions, notes)
     finally:
         if collects:
             gc.enable()
@@ -55,6 +55,7 @@ def _load(
     connectors: Mapping[str, ConnectorSpec],
     environ: Mapping[str, str],
     functions: Mapping[str, Function] | None,
+    notes: bool,
 ) -> Loaded:
     diagnostics = Diagnostics()
     if functions is None:
