@@ -182,10 +182,10 @@ def read_map_file(
 
 def fhir_version(root: Mapping) -> str | None:
     """Whose definitions the output is checked against: ``to: {version: …}``, R4 when only a
-    resource is named or nothing is said (a library); None when it is not checked."""
+    resource is named, or in a library; None when it is not checked."""
     text = _of_target(root, "version")
     if text is None:
-        return "R4" if "to" not in root or "resource" in _keys_of_target(root) else None
+        return "R4" if "out" not in root or "resource" in _keys_of_target(root) else None
     if text.startswith(("R4", "4")):
         return "R4"
     return "R5" if text.startswith(("R5", "5")) else None
