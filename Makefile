@@ -43,9 +43,10 @@ bench: setup-test
 	.venv/bin/python -m bench.run $(ONLY) $(if $(WRITE),--write)
 
 # How good the shipped mappings are, into docs/mapping-quality.md.  A look at a part instead:
-# make mapping-report ONLY="microsoft-v2" TOP=40, or PAIR=rs/pid/some-pair for the values of one.
+# make mapping-report ONLY="microsoft-v2" TOP=40, PAIR=ID for the values of one pair, MESSAGES=adt
+# for validity and ledger of messages.
 mapping-report: setup-test
-	@.venv/bin/python -m bench.quality $(if $(ONLY),--only "$(ONLY)") $(if $(TOP),--top $(TOP)) $(if $(PAIR),--pair "$(PAIR)")
+	@.venv/bin/python -m bench.quality $(if $(ONLY),--only "$(ONLY)") $(if $(TOP),--top $(TOP)) $(if $(PAIR),--pair "$(PAIR)") $(if $(MESSAGES),--messages "$(MESSAGES)")
 
 clean:
 	rm -rf .venv build var .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,6 +3,7 @@
 make mapping-report ONLY=microsoft-v2 TOP=40          # a corpus, a direction, or part of an id
 make mapping-report ONLY="inventory v2->fhir" TOP=40  # each word must be in it
 make mapping-report PAIR=rs/obx/OBX-to-Observation-obx-5
+    make mapping-report MESSAGES=adt TOP=40   # validity and ledger of the messages
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from bench.quality.corpora import ROOT, Pair, read_pairs
 from bench.quality.measuring import measure
 from bench.quality.outputs import convert_all
-from bench.quality.quick import show, show_pair
+from bench.quality.quick import show, show_messages, show_pair
 from bench.quality.report import FILE, write
 from engine.mapping import Converter
 
@@ -24,7 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="words that a pair's corpus, direction, id have")
     parser.add_argument("--top", type=int, default=25, help="how many paths to list")
     parser.add_argument("--pair", default="", help="the values of the pair with this id")
+    parser.add_argument("--messages", help="validity and ledger of those with this in their path")
     given = parser.parse_args(arguments)
+    if given.messages is not None:
+        show_messages(convert_all(Converter(ROOT / "mappings"), given.messages.split()), given.top)
+        return 0
     words = (given.only or given.pair).split()
     chosen = [pair for pair in read_pairs() if all(word in _text(pair) for word in words)]
     if not chosen:

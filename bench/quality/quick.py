@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from bench.quality.measuring import Measured, Score, by_type, total
+from bench.quality.outputs import Outputs, frequent, total_of, unused_fields
 from bench.quality.tools import ASIDE, CLASSES
+from engine.mapping.accounting import Use
 
 
 def show(measured: Sequence[Measured], top: int) -> None:
@@ -72,3 +74,23 @@ def show_pair(one: Measured) -> None:
     print(f"mapping {one.mapping or '-'} {one.failure}")
     for (kind, name, path), value in sorted(one.values):
         print(f"  {kind:8} {name:7} {path:58} {value[:140]}")
+
+
+def show_messages(outputs: Outputs, top: int) -> None:
+    part = outputs.every
+    counts = total_of(part)
+    print(f"{len(part)} messages, {sum(bool(one.failure) for one in part)} failed")
+    for reason, count in frequent([one.failure for one in part if one.failure]):
+        print(f"   {count:4} {reason}")
+    findings = [text for one in part for text in one.findings]
+    print(f"{sum(bool(one.findings) for one in part)} outputs are not valid R4")
+    for text, count in frequent(findings, top):
+        print(f"   {count:4} {text}")
+    print("leaves: " + ", ".join(f"{count} {use}" for use, count in sorted(counts.items())))
+    for name in sorted({one.mapping for one in part if one.ledger is not None}):
+        own = total_of(one for one in part if one.mapping == name)
+        share = 1 - own[Use.UNUSED] / (own.total() or 1)
+        print(f"   {share:6.1%} of {own.total():6} leaves mapped by {name}")
+    print("unused (leaves, messages):")
+    for place, leaves, messages in unused_fields(part)[:top]:
+        print(f"   {leaves:5} {messages:5} {place}")

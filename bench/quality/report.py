@@ -11,9 +11,10 @@ from typing import Final
 from bench.quality.corpora import ROOT
 from bench.quality.goals import share, verdicts
 from bench.quality.measuring import Measured, Score, by_type, total
-from bench.quality.outputs import Output, Outputs, frequent, invalid
+from bench.quality.outputs import Output, Outputs, frequent, invalid, total_of, unused_fields
 from bench.quality.tools import ASIDE, CLASSES
 from engine.formats.json import read_json
+from engine.mapping.accounting import Use
 
 FILE: Final = ROOT / "docs/mapping-quality.md"
 _INTRODUCTION: Final = """\
@@ -40,6 +41,7 @@ def write(measured: Sequence[Measured], outputs: Outputs, file: Path = FILE) -> 
     for name, part in groups.items():
         lines += _group(name, part)
     lines += _outputs(outputs, measured)
+    lines += _ledger(outputs)
     lines += _failures(measured, outputs)
     file.write_text("\n".join(lines).rstrip() + "\n", "utf-8")
 
@@ -52,6 +54,10 @@ def _goals(groups: Mapping[str, Sequence[Measured]], outputs: Outputs) -> Iterat
     name = "messages with an official map"
     rows.append(share(f"{name}: converted", 1.0, len(mapped), len(official)))
     rows.append(share(f"{name}: output is valid R4", 1.0, len(valid), len(official)))
+    counts, leaves = total_of(official), sum(one.leaves for one in official)
+    rows.append(share(f"{name}: leaves accounted for", 1.0, counts.total(), leaves))
+    read = counts.total() - counts[Use.UNUSED]
+    rows.append(share(f"{name}: leaves mapped", 0.75, read, leaves))
     yield "## Goals\n"
     yield from table(("what", "goal", "reached", ""), rows)
 
@@ -109,6 +115,33 @@ def _validity(name: str, part: Sequence[Output]) -> tuple[str, ...]:
     made = [one for one in part if not one.failure]
     valid = sum(not one.findings for one in made)
     return name, str(len(made)), str(valid), str(len(part) - len(made))
+
+
+def _ledger(outputs: Outputs) -> Iterator[str]:
+    yield "## Ledger\n"
+    yield "What became of each leaf of the messages that are converted. *Used*: a rule wrote"
+    yield "something for which it was read; *tested*: a condition, or a rule that wrote nothing,"
+    yield "looked at it; *syntax*: MSH-1 and MSH-2.\n"
+    parts = [("messages", outputs.every), ("messages with an official map", outputs.official)]
+    names = sorted({one.mapping for one in outputs.every if one.ledger is not None})
+    parts += [(name, [one for one in outputs.every if one.mapping == name]) for name in names]
+    rows = []
+    for name, part in parts:
+        counts = total_of(part)
+        whole = counts.total()
+        mapped = (whole - counts[Use.UNUSED]) / whole if whole else 0.0
+        numbers = [str(counts[use]) for use in (Use.USED, Use.TESTED, Use.SYNTAX, Use.UNUSED)]
+        messages = sum(one.ledger is not None for one in part)
+        rows.append((name, str(messages), str(whole), *numbers, f"{mapped:.1%}"))
+    heads = ("", "messages", "leaves", "used", "tested", "syntax", "unused", "mapped")
+    yield from table(heads, rows)
+    unused = unused_fields(outputs.official)
+    if unused:
+        yield "Unused most often, messages with an official map:\n"
+        yield from table(
+            ("leaves", "messages", "field"),
+            [(str(n), str(m), place) for place, n, m in unused[:60]],
+        )
 
 
 def _failures(measured: Sequence[Measured], outputs: Outputs) -> Iterator[str]:

@@ -15,7 +15,7 @@ from engine.cli.exits import Exit
 from engine.contract import EngineError, ErrorInfo, Payload, Stage
 
 if TYPE_CHECKING:
-    from engine.mapping import Converter
+    from engine.mapping import Converter, Ledger
 
 _ENDINGS: Final = {"fhir": ".json", "json": ".json", "hl7v2": ".hl7"}
 _TEXT_ENDINGS: Final = {"delimited": ".csv", "astm": ".astm"}
@@ -63,6 +63,12 @@ def convert(
     params: Annotated[
         list[str] | None, typer.Option(help="A parameter of the mapping: name=value.")
     ] = None,
+    ledger: Annotated[
+        bool,
+        typer.Option(
+            "--ledger", help="Beside each output, OUT/NAME.ledger.json: each leaf and who read it."
+        ),
+    ] = False,
 ) -> None:
     """Convert messages; their format, and the mapping that takes them, are found by content.
 
@@ -72,6 +78,8 @@ def convert(
     """
     from engine.mapping import Converter
 
+    if ledger and out is None:
+        raise typer.BadParameter("a ledger is written beside the output: give --out")
     folder = _mappings(config)
     converter = Converter(folder, shown=str(folder) if folder else "mappings")
     options = {
@@ -87,7 +95,7 @@ def convert(
     failures: list[Failure] = []
     done = 0
     for file in _progress(files):
-        for shown, name, found in _convert(converter, file, to, options):
+        for shown, name, found, account in _convert(converter, file, to, options, ledger):
             if isinstance(found, ErrorInfo):
                 failures.append(Failure(shown, found))
                 continue
@@ -99,6 +107,8 @@ def convert(
                     failures.append(Failure(shown, _same_name(target, written[target])))
                     continue
                 target.write_bytes(found.body)
+                if account is not None:
+                    (out / f"{name}.ledger.json").write_bytes(_ledger_json(account))
             done += 1
     _report(failures, sys.stdout if out is not None else sys.stderr)
     if failures or out is not None:
@@ -108,19 +118,20 @@ def convert(
 
 
 def _convert(
-    converter: Converter, file: Path, to: str, options: dict[str, Any]
-) -> Iterator[tuple[str, str, Payload | ErrorInfo]]:
-    """For each message of a file what to call it, the name of its output, and how it went."""
+    converter: Converter, file: Path, to: str, options: dict[str, Any], ledger: bool
+) -> Iterator[tuple[str, str, Payload | ErrorInfo, Ledger | None]]:
+    """For each message of a file what to call it, the name of its output, how it went, and the
+    ledger when one is wanted."""
     from engine.mapping.conversion import messages_of
 
     try:
         messages = messages_of(file.read_bytes())
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        yield str(file), "", ErrorInfo("P040", f"reading failed: {reason}", Stage.RECEIVING)
+        yield str(file), "", ErrorInfo("P040", f"reading failed: {reason}", Stage.RECEIVING), None
         return
     except EngineError as error:
-        yield str(file), "", error.info
+        yield str(file), "", error.info, None
         return
     several = len(messages) > 1
     for number, body in enumerate(messages, start=1):
@@ -128,9 +139,31 @@ def _convert(
         if several:
             shown, name = f"{shown}[{number}]", f"{name}-{number}"
         try:
-            yield shown, name, converter.convert(body, to, **options)
+            ready = converter.prepare(body, to, **options)
+            account = converter.ledger(ready) if ledger else None
+            made = ready.mapping.render(ready.document, ready.context)
         except EngineError as error:
-            yield shown, name, error.info
+            yield shown, name, error.info, None
+            continue
+        yield shown, name, made, account
+
+
+def _ledger_json(found: Ledger) -> bytes:
+    import orjson
+
+    counts = {str(use): count for use, count in sorted(found.counts.items())}
+    leaves = [
+        {
+            "source": entry.place,
+            "value": entry.value,
+            "use": str(entry.use),
+            "output": entry.targets,
+            "rules": [str(rule) for rule in entry.rules],
+        }
+        for entry in found.entries
+    ]
+    whole = {"leaves": len(leaves), **counts, "mapped": round(found.mapped, 4), "ledger": leaves}
+    return orjson.dumps(whole, option=orjson.OPT_INDENT_2)
 
 
 def _mappings(config: Path | None) -> Path | None:

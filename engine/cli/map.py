@@ -15,7 +15,7 @@ from engine.cli.project import PROJECT, Project
 if TYPE_CHECKING:
     from engine.config.model import Configuration
     from engine.contract import Payload
-    from engine.mapping import CompiledMapping
+    from engine.mapping import CompiledMapping, Ledger
     from engine.mapping.explain import Explained
 
 
@@ -25,6 +25,9 @@ def map_(
     config: Project = PROJECT,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show where each value of the output came from.")
+    ] = False,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Show each leaf of the message, and who read it.")
     ] = False,
     params: Annotated[
         list[str] | None, typer.Option(help="A parameter of the mapping: name=value.")
@@ -64,6 +67,11 @@ def map_(
         from engine.mapping.explain import explain as explained
 
         _show_explained(explained(compiled, document, context))
+        return
+    if ledger:
+        from engine.mapping import ledger as account
+
+        _show_ledger(account(compiled, document, context))
         return
     payload = compiled.render(document, context)
     if raw:
@@ -126,3 +134,27 @@ def _show_explained(leaves: Sequence[Explained]) -> None:
             for leaf in leaves
         ],
     )
+
+
+def _show_ledger(found: Ledger) -> None:
+    """A leaf that nobody read has nothing in its last columns."""
+    print_table(
+        ("source", "value", "use", "output", "rule"),
+        [
+            (
+                entry.place,
+                entry.value,
+                str(entry.use),
+                ", ".join(entry.targets),
+                ", ".join(map(str, entry.rules)),
+            )
+            for entry in found.entries
+        ],
+    )
+    typer.echo(summary(found), err=True)
+
+
+def summary(found: Ledger) -> str:
+    """``187 leaves: 150 used, 20 tested, 15 unused, 2 syntax; 92 % mapped``."""
+    counts = ", ".join(f"{count} {use}" for use, count in sorted(found.counts.items()))
+    return f"{len(found.entries)} leaves: {counts}; {found.mapped:.0%} mapped"

@@ -5,6 +5,7 @@ immutable, pure and shared.  A mapping has no clock but the acceptance time, no 
 no I/O, and always ends.
 """
 
+from engine.mapping.accounting import Ledger, ledger
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import check_library, compile_expression, compile_mapping
 from engine.mapping.conversion import Converter, convert
@@ -30,6 +31,7 @@ __all__ = [
     "FolderLibrary",
     "Function",
     "FunctionError",
+    "Ledger",
     "Library",
     "MapFile",
     "check_library",
@@ -40,6 +42,7 @@ __all__ = [
     "find_functions",
     "function",
     "has_output",
+    "ledger",
     "read_file",
     "run_examples",
 ]

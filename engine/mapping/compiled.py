@@ -47,10 +47,17 @@ class CompiledMapping:
 
         Raises MappingError, and nothing else; its location is ``file:line:column``.
         """
+        return self.finish(self.begin(document, context))
+
+    def begin(self, document: Document, context: MapContext) -> Run:
+        """The first half of `apply`: a run in which nothing is computed yet."""
         try:
-            run = self.program.begin(document, context)
+            return self.program.begin(document, context)
         except WrongFormat as error:
             raise failed("R402", self.location, f"this mapping reads {error}") from None
+
+    def finish(self, run: Run) -> Any:
+        """The second half."""
         for cell, code in self.lets:
             run[cell] = code(run)
         tree = self.out(run)

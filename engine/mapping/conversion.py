@@ -28,7 +28,8 @@ from engine.formats.hl7v2 import Hl7Message
 from engine.formats.hl7v2.batch import is_batch, split_batch
 from engine.formats.xml import XmlDocument
 from engine.formats.xml.names import V3
-from engine.mapping.catalogue import Catalogue, DocumentType, type_of
+from engine.mapping.accounting import Ledger, ledger_of
+from engine.mapping.catalogue import Catalogue, type_of
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import compile_expression, compile_mapping
 from engine.mapping.failures import FunctionError, failed
@@ -105,6 +106,7 @@ class Converter:
         self._library = FolderLibrary(mappings or SHIPPED, found, shown=shown)
         self.catalogue = Catalogue(self._library.headers())
         self._compiled: dict[str, CompiledMapping | tuple[Diagnostic, ...]] = {}
+        self._traced: dict[str, CompiledMapping] = {}
         self._tests: dict[str, Expression | None] = {}
 
     def convert(
@@ -170,11 +172,6 @@ class Converter:
             kind, to, lambda header: self._holds(header, document, context)
         )
 
-    def type_of(self, payload: bytes) -> DocumentType:
-        """What a payload says about its own type.  Raises FormatError."""
-        name = detect(payload)
-        return type_of(FORMATS[name].parse(Payload(payload)))
-
     def mapping(self, name: str) -> CompiledMapping:
         """By its name, compiled once.  Raises MappingError: R410 when there is none, R412 when it
         has errors."""
@@ -190,6 +187,15 @@ class Converter:
             f"{first.code}: {first.message}",
             first.help or "carebus lint shows all that is wrong",
         )
+
+    def ledger(self, ready: Prepared) -> Ledger:
+        """What became of each leaf of a prepared document.  Raises MappingError."""
+        name = ready.mapping.name
+        if name not in self._traced:
+            traced = ready.mapping.traced()
+            assert traced is not None  # noqa: S101 - it compiled a moment ago
+            self._traced[name] = traced
+        return ledger_of(self._traced[name], ready.document, ready.context)
 
     def _compile(self, name: str) -> CompiledMapping | tuple[Diagnostic, ...]:
         diagnostics = Diagnostics()

@@ -12,6 +12,7 @@ from engine.mapping.closures import Compiled, constant
 from engine.mapping.failures import failed
 from engine.mapping.grammar import is_expression
 from engine.mapping.merging import merging
+from engine.mapping.placed import filling, testing
 from engine.mapping.referring import check_target, referring
 from engine.mapping.runstate import STEPS, Code, Run, too_many_steps
 from engine.mapping.scope import MapCode, Scope
@@ -40,6 +41,8 @@ def compile_case(
         )
         return constant(None)
     chosen = outputs.expression(subject, scope).code
+    if outputs.unit.trace:
+        chosen = testing(chosen)
     where = str(subject.position)
     branches: dict[str, Code] = {}
     for label, branch in of.entries:
@@ -108,7 +111,8 @@ def compile_use(
                 )
                 continue
             cell = found.cells[found.arguments.index(key.text)]
-            arguments.append((cell, outputs.node_value(argument, scope).code))
+            code = outputs.node_value(argument, scope).code
+            arguments.append((cell, filling(cell, code) if outputs.unit.trace else code))
             if outputs.unit.trace and isinstance(argument, Scalar):
                 origin = outputs.origin_of(argument, scope)
                 arguments.append((outputs.unit.origins[cell], origin))

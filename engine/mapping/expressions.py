@@ -49,7 +49,8 @@ from engine.mapping.operators import (
 )
 from engine.mapping.paths import compile_path
 from engine.mapping.paths_xml import as_values, place_below, places_code
-from engine.mapping.runstate import DOCUMENT, SOURCES, Run
+from engine.mapping.placed import Account, lifted, noting
+from engine.mapping.runstate import ACCOUNT, DOCUMENT, SOURCES, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tracing import untraced
 from engine.mapping.values import PLAIN, NotText, is_element, leaf, number_of, truth
@@ -156,6 +157,8 @@ class ExpressionCompiler:
         if found.constant:
             return constant(truth(found.value))
         code = found.code
+        if self.unit.trace:
+            code = noting(code, tested=True, whole=_tested)
 
         def test(run: Run) -> bool:
             value = code(run)
@@ -310,8 +313,10 @@ class ExpressionCompiler:
 
     def traced(self, found: Compiled, node: Expr) -> Compiled:
         """In an explaining compilation, a path writes down what it read."""
-        if not self.unit.trace or found.constant or self.scope.item is not None:
-            return found  # what a predicate reads is no source of the value
+        if not self.unit.trace or found.constant:
+            return found
+        if self.scope.item is not None:  # what a predicate reads is no source of the value
+            return Compiled(self.tested(found.code, node))
         code, label = found.code, self.source(node)
         origin: int | None = None
         cell = DOCUMENT
@@ -327,6 +332,12 @@ class ExpressionCompiler:
 
         def traced(run: Run) -> Any:
             value = untraced(code(run))
+            account: Account | None = run[ACCOUNT]
+            if account is not None:
+                value = lifted(value, account.now)
+                account.now += account.behind.get(cell, ())
+                if places is not None and value is not None:
+                    account.now += [place for place in places(run) if place is not None]
             if run[SOURCES] is not None and not (
                 places is not None and write_down(run, places(run), value)
             ):
@@ -343,3 +354,26 @@ class ExpressionCompiler:
             return True
 
         return Compiled(traced)
+
+    def tested(self, code: Code, node: Expr) -> Code:
+        """A path in a predicate: its value, which the account takes down as tested."""
+        places = places_code(self, node) if self.unit.format in XML_FORMATS else None
+
+        def tested(run: Run) -> Any:
+            value = code(run)
+            account: Account | None = run[ACCOUNT]
+            if account is not None:
+                value = lifted(value, account.tested)
+                if places is not None and value is not None:
+                    account.tested += [place for place in places(run) if place is not None]
+            return value
+
+        return tested
+
+
+def _tested(run: Run, value: Any) -> Any:
+    """What is looked at of a node that is asked for: its first leaf."""
+    try:
+        return leaf(run, value)
+    except NotText:
+        return None

@@ -9,8 +9,9 @@ from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.form import literal_of
 from engine.mapping.paths_xml import origin_code
+from engine.mapping.placed import filling
 from engine.mapping.referring import check_target, referring
-from engine.mapping.runstate import SOURCES, STEPS, Code, Run, too_many_steps
+from engine.mapping.runstate import ACCOUNT, SOURCES, STEPS, Code, Run, too_many_steps
 from engine.mapping.scope import MapCode
 from engine.mapping.tracing import Traced, untraced
 from engine.syntax.nearest import did_you_mean
@@ -115,11 +116,13 @@ def _traced_each(
     label = compiler.source(call.arguments[0])
     origin_of = origin_code(compiler, call.arguments[0], label)
     origins = compiler.unit.origins
+    items_of = filling(cell, code)
+    filled = tuple((place, filling(place, argument)) for place, argument in others)
 
     def each(run: Run) -> Any:
         kept, run[SOURCES] = run[SOURCES], None
-        value = code(run)
-        given = [argument(run) for _, argument in others]
+        value = items_of(run)
+        given = [argument(run) for _, argument in filled]
         run[SOURCES] = kept
         if value is None:
             return None
@@ -140,6 +143,8 @@ def _traced_each(
                     if kept is not None:
                         kept.sources += result.sources
                         kept.rules += [result.rule, *result.through]
+                    if run[ACCOUNT] is not None:
+                        run[ACCOUNT].now += result.places
                     result = result.value
                 elif call.name == "refer" and kept is not None:
                     kept.sources.append((run[origins[cell]], untraced(item)))

@@ -18,6 +18,7 @@ from engine.mapping.form import literal_of
 from engine.mapping.functions.lists import flat
 from engine.mapping.functions.text import texts_of
 from engine.mapping.operators import otherwise
+from engine.mapping.placed import noting
 from engine.mapping.runstate import DOCUMENT, MAX_TEXT, Run
 from engine.mapping.values import leaf, text_of
 
@@ -79,6 +80,8 @@ def compile_text(compiler: ExpressionCompiler, call: Call) -> Compiled:
 
     if inner.constant:
         return constant(text([], inner.value))
+    if compiler.unit.trace:
+        code = noting(code, tested=False)
     return compiler.traced(Compiled(lambda run: text(run, code(run))), call.arguments[0])
 
 
@@ -99,7 +102,7 @@ def compile_exists(compiler: ExpressionCompiler, call: Call) -> Compiled:
     inner = compiler.node(call.arguments[0])
     if inner.constant:
         return constant(inner.value not in (None, NULL, []))
-    code = inner.code
+    code = noting(inner.code, tested=True) if compiler.unit.trace else inner.code
 
     def exists(run: Run) -> bool:
         value = code(run)
@@ -140,7 +143,9 @@ def compile_end(position: int) -> Callable[[ExpressionCompiler, Call], Compiled]
                 raise failed("R304", where, "a segment is not a value: name one of its fields")
             return value
 
-        return constant(end([])) if inner.constant else Compiled(end)
+        if inner.constant:
+            return constant(end([]))
+        return compiler.traced(Compiled(end), call.arguments[0])
 
     return compile
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as Dictionary
 from typing import Any
 
+from engine.mapping.placed import filling
 from engine.mapping.runstate import NOTHING, STEPS, UNREAD, Code, Run, too_many_steps
 
 
@@ -71,7 +72,7 @@ def tracing_loop_code(
 ) -> Code:
     """The same for one item at a time, telling the variable where its value came from."""
     current = origins[cell]
-    items_of: Callable[[Run], Any] = source
+    items_of: Callable[[Run], Any] = filling(cell, source)
 
     def tracing(run: Run) -> Any:
         items = items_of(run)

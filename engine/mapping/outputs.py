@@ -46,7 +46,8 @@ from engine.mapping.nulls import copying, may_be_list, without_null
 from engine.mapping.objects import list_of_items, list_of_one, object_code, single_item
 from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_xml import origin_code
-from engine.mapping.runstate import SOURCES, Code, Run
+from engine.mapping.placed import filling, testing
+from engine.mapping.runstate import ACCOUNT, SOURCES, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tables import literal_text
 from engine.mapping.tracing import Reading, Rule, joined, traced_value
@@ -157,9 +158,16 @@ class OutputCompiler:
 
         def traced(run: Run) -> Any:
             kept, run[SOURCES] = run[SOURCES], Reading()
-            value = code(run)
+            account = run[ACCOUNT]
+            if account is None:
+                value = code(run)
+            else:
+                with account.own() as run[SOURCES].places:
+                    value = code(run)
             read, run[SOURCES] = run[SOURCES], kept
             if value is None or (value is NULL and drops_null):
+                if account is not None:
+                    account.tested += read.places
                 return None
             return traced_value(value, rule, read)
 
@@ -290,6 +298,8 @@ class OutputCompiler:
         test: Code | None = None
         if isinstance(condition, Scalar):
             test = self.test(condition, scope)
+            if self.unit.trace:
+                test = testing(test)
         elif condition is not None:
             self.unit.diagnostics.at("M501", condition, "'$if' is a single expression")
         content = self.content(node, scope, path, inside)
@@ -331,6 +341,7 @@ class OutputCompiler:
             scope.names[key.text] = binding
             if self.unit.trace and isinstance(value, Scalar):
                 assigned.append(self.origin_of_let(binding, value, scope))
+                found = Compiled(filling(binding.cell, found.code))
             assigned.append((binding.cell, found.code))
         return assigned
 

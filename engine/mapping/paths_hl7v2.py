@@ -202,7 +202,7 @@ def numbered(run: Run, node: Any, number: int) -> list[Any]:
         return []
     if kind is Component:
         return [decode(run, node[number - 1])] if number <= len(node) else []
-    return [node] if number == 1 and node.__class__ is str else []
+    return [node] if number == 1 and isinstance(node, str) else []
 
 
 def first_of(run: Run, node: Any, number: int) -> Any:

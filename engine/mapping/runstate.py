@@ -29,7 +29,8 @@ STEPS: Final = 8  # iterations and map calls that are left
 SOURCES: Final = 9  # explaining only: what the leaf being computed has read
 UNMAPPED: Final = 10  # the code that a table does not know
 ENTRIES: Final = 11  # the resources that something refers to; None: no reference yet
-FIRST_FREE: Final = 12
+ACCOUNT: Final = 12  # for a ledger only: which leaves of the source were read
+FIRST_FREE: Final = 13
 
 MAX_STEPS: Final = 2_000_000
 MAX_TEXT: Final = 32 * 1024 * 1024

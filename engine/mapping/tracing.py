@@ -6,9 +6,11 @@ them off again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from engine.mapping.placed import Place
 from engine.syntax import Position
 
 Sources: TypeAlias = list[tuple[str, Any]]
@@ -31,39 +33,55 @@ def joined(path: str, key: str) -> str:
 class Reading:
     """What a rule has read so far, and the rules of maps that gave it text."""
 
-    __slots__ = ("rules", "sources")
+    __slots__ = ("places", "rules", "sources")
 
     def __init__(self) -> None:
         self.sources: Sources = []
+        self.places: list[Place] = []
         self.rules: list[Rule] = []
 
 
 class Traced:
-    """A value of the output with its history; ``through`` are the rules that passed it on."""
+    """A value of the output with its history; ``through`` are the rules that passed it on, and
+    ``places`` the leaves of the source that were read for it, when the run has an account."""
 
-    __slots__ = ("rule", "sources", "through", "value")
+    __slots__ = ("places", "rule", "sources", "through", "value")
 
     def __init__(
-        self, value: Any, rule: Rule, sources: Sources, through: tuple[Rule, ...] = ()
+        self,
+        value: Any,
+        rule: Rule,
+        sources: Sources,
+        through: tuple[Rule, ...] = (),
+        places: Sequence[Place] = (),
     ) -> None:
         self.value, self.rule, self.sources, self.through = value, rule, sources, through
+        self.places = places
 
 
 def traced_value(value: Any, rule: Rule, read: Reading) -> Any:
     """The value with every leaf traced: a leaf that a map has written keeps its rule."""
-    return _traced(value, rule, read.sources, tuple(read.rules))
+    return _traced(value, rule, read.sources, tuple(read.rules), read.places)
 
 
-def _traced(value: Any, rule: Rule, sources: Sources, rules: tuple[Rule, ...]) -> Any:
+def _traced(
+    value: Any,
+    rule: Rule,
+    sources: Sources,
+    rules: tuple[Rule, ...],
+    places: Sequence[Place],
+) -> Any:
     kind = value.__class__
     if kind is Traced:
-        return Traced(value.value, value.rule, value.sources, (*value.through, rule, *rules))
+        through = (*value.through, rule, *rules)
+        return Traced(value.value, value.rule, value.sources, through, (*value.places, *places))
     if kind is list:
         own = _own_sources(sources, len(value))
-        return [_traced(item, rule, own[n], rules) for n, item in enumerate(value)]
+        each = [[one] for one in places] if len(places) == len(value) else [places] * len(value)
+        return [_traced(item, rule, own[n], rules, each[n]) for n, item in enumerate(value)]
     if kind is dict:
-        return {key: _traced(item, rule, sources, rules) for key, item in value.items()}
-    return Traced(value, rule, sources, rules)
+        return {key: _traced(item, rule, sources, rules, places) for key, item in value.items()}
+    return Traced(value, rule, sources, rules, places)
 
 
 def _own_sources(sources: Sources, count: int) -> list[Sources]:

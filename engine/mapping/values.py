@@ -70,6 +70,8 @@ def text_of(value: Any) -> str:
         return str(value)
     if isinstance(value, Decimal):
         return format(value, "f") if abs(value.adjusted()) < 1000 else str(value)
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, list) and len(value) == 1:
         return text_of(value[0])
     raise NotText("a single text is wanted")
