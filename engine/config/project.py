@@ -15,6 +15,7 @@ from engine.config.expressions import compile_path
 from engine.config.files import File
 from engine.config.model import Channel, Route
 from engine.mapping import CompiledMapping, Function
+from engine.mapping.headers import header_of
 from engine.syntax import Diagnostics, Node, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
@@ -141,7 +142,12 @@ def _report_unused(
         mapping = mappings.get(file.name)
         if mapping is None and not {file.name, _collection(file.name)} & (imported | collections):
             diagnostics.add("C302", file.start, f"no mapping imports '{file.name}'")
-        elif mapping is not None and id(mapping) not in mapped and file.name not in imported:
+        elif (
+            mapping is not None
+            and id(mapping) not in mapped
+            and file.name not in imported
+            and not header_of(file.node, file.name).says_what_it_takes
+        ):
             diagnostics.add("C302", file.start, f"no route uses the mapping '{file.name}'")
 
 

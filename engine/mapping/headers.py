@@ -37,6 +37,11 @@ class MappingHeader:
     extends: str = ""
 
     @property
+    def says_what_it_takes(self) -> bool:
+        """More than its format: it is there to be chosen by a message's own type."""
+        return bool(self.messages or self.resources or self.events or self.roots or self.when)
+
+    @property
     def chosen_by_name_only(self) -> bool:
         """A mapping in a folder of its own (``sites/north``) is for those who ask for it."""
         return "/" in self.name

@@ -178,7 +178,7 @@ CASES: dict[str, Files] = {
     "C301": {"channels/lis.yaml": INBOUND.replace("2575", "2576")},
     "C301-outbound": {"channels/ward.yaml": OUTBOUND},
     "C302": {
-        "mappings/other.yaml": MAPPING.replace("to-json", "other").replace("ADT_A01", "ADT_A03")
+        "mappings/other.yaml": MAPPING.replace("to-json", "other").replace(", message: ADT_A01", "")
     },
     "C302-library": {"mappings/lib/names.yaml": "maps:\n  Id: {args: [cx], out: = $cx.1}\n"},
     "C303": {**dict.fromkeys(GOOD), "routes.yaml": "routes: []\n"},
