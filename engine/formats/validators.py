@@ -11,6 +11,8 @@ from engine.contract import Document
 from engine.formats.fhir.definitions import VERSIONS
 from engine.formats.fhir.validation import validate_completely, validate_resource
 from engine.formats.findings import Finding
+from engine.formats.hl7v2 import Hl7Message
+from engine.formats.hl7v2.validation import validate_message
 
 Validator: TypeAlias = Callable[[Document], tuple[Finding, ...]]
 """What is wrong with a document; empty when it is valid.  One call at a time; may take long."""
@@ -43,6 +45,10 @@ def validator(
             raise NoValidator(f"the FHIR versions are {' and '.join(VERSIONS)}")
         check = validate_completely if complete else validate_resource
         return lambda document: check(_value(document), version=version)
+    if format == "hl7v2":
+        return lambda document: (
+            validate_message(document) if isinstance(document, Hl7Message) else ()
+        )
     raise NoValidator(f"nothing is known that makes a document of format {format} valid")
 
 

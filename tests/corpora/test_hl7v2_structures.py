@@ -13,6 +13,7 @@ from engine.contract import FormatError
 from engine.formats.hl7v2 import Hl7Message, parse
 from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.hl7v2.structure_table import groups_of, name_of
+from engine.formats.hl7v2.validation import validate_message
 
 Range: TypeAlias = "tuple[str, int, int]"
 """The name of a group, its first segment and the one behind its last."""
@@ -112,3 +113,12 @@ def walk(element: Any, prefixes: tuple[str, ...], names: list[str], found: set[R
             found.add((name, start, len(names)))
         else:
             names.append(child.name)
+
+
+def test_every_message_can_be_validated(hl7v2_files: list[Path]) -> None:
+    valid = 0
+    for path, message in messages(hl7v2_files):
+        found = validate_message(message)
+        valid += not found
+        assert all(one.place and one.problem for one in found), path
+    assert valid > 20 or len(hl7v2_files) < 100

@@ -1,0 +1,61 @@
+"""Strict validation says where a message breaks the rules, and never what stands there."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.formats.hl7v2 import parse
+from engine.formats.hl7v2.validation import MOST_FINDINGS, validate_message
+
+GOOD = """\
+MSH|^~\\&|HIS|A|LIS|B|20240115083000+0800||ORU^R01^ORU_R01|77|P|2.5.1
+PID|1||4711^^^HIS^MR~12^^^SSA^SS||Secret^Anna||19610203|F
+PV1|1|I
+ORC|RE
+OBR|1|||718-7^Hemoglobin^LN
+OBX|1|NM|718-7^Hemoglobin^LN||13.5|g/dL|||||F
+ZXX|anything|at|all
+NTE|1||a note
+"""
+
+
+def places(text: str) -> list[str]:
+    message = parse(text.replace("\n", "\r").encode())
+    found = validate_message(message)
+    assert not any("ecret" in str(one) for one in found)
+    return [str(one) for one in found]
+
+
+def test_a_good_message() -> None:
+    assert places(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        ("|2.5.1", "|9.9", "MSH-12: names no version of HL7 v2 from 2.1 to 2.8.2"),
+        ("ORU^R01^ORU_R01", "Q^Z", "MSH-9: no message structure is known for this type and event"),
+        ("|77|P", "||P", "MSH-10: is required"),
+        ("4711^^^HIS^MR~12^^^SSA^SS", "", "PID-3: is required"),
+        ("Secret^Anna", "Secret^1^2^3^4^5^6^7^8^9^1^2^3^4^5", "PID-5: has more than the 14"),
+        ("19610203", "3 Feb 1961", "PID-7.1: is not a date and time"),
+        ("|F\nPV1", "|F~M\nPV1", "PID-8: may not repeat"),
+        ("PV1|1|I", "PV1|x|I", "PV1-1: is not a whole number"),
+        ("PV1|1|I", "PV1|1", "PV1-2: is required"),
+        ("ORC|RE\n", "ORC|RE\nORC|RE\n", "ORDER_OBSERVATION: OBR is missing"),
+        ("OBR|1|||718-7^Hemoglobin^LN\n", "", "ORDER_OBSERVATION: OBR is missing"),
+        ("PV1|1|I", "PV1|1|I\nPV1|1|I", "PV1: may stand only once in VISIT"),
+        ("ORC|RE", "GT1|1", "GT1: does not belong into VISIT"),
+        ("PV1|1|I", "XYZ|1", "XYZ: is no segment of HL7"),
+        ("ZXX|anything", "ARV|1", "ARV: is no segment of HL7 2.5.1"),
+        ("NTE|1||a note", "NTE|1||a note||||||||||x", "NTE-13: the segment ends with field 4"),
+    ],
+)
+def test_what_is_wrong(old: str, new: str, finding: str) -> None:
+    assert old in GOOD
+    found = places(GOOD.replace(old, new, 1))
+    assert any(one.startswith(finding) for one in found), found
+
+
+def test_findings_end_somewhere() -> None:
+    assert len(places(GOOD + "OBX|x|NM|||\n" * 300)) == MOST_FINDINGS
