@@ -426,3 +426,25 @@ def test_nothing_written_makes_loading_raise(
     loaded = load_project(tmp_path, {"tls.yaml": None, name: text})
     errors = [found for found in loaded.diagnostics if found.severity == "error"]
     assert (loaded.configuration is None) is bool(errors)
+
+
+def test_validation_is_off_unless_it_is_written(tmp_path: Path) -> None:
+    assert configuration(tmp_path).channels["his"].validation is None
+    off = configuration(tmp_path, {"channels/emr.yaml": OUTBOUND + "validate: off\n"})
+    assert off.channels["emr"].validation is None
+
+
+def test_validation_by_a_schema_of_the_project(tmp_path: Path) -> None:
+    files = {
+        "channels/emr.yaml": OUTBOUND + "validate: {level: warn, schema: schemas/patient.json}\n",
+        "schemas/patient.json": '{"required": ["patient"]}',
+    }
+    emr = configuration(tmp_path, files).channels["emr"]
+    assert emr.validation is not None
+    assert emr.validation.level == "warn"
+    (found,) = emr.validation.validator(FORMATS["json"].parse(Payload(b"{}")))
+    assert str(found) == "$: 'patient' is missing"
+    changed = configuration(tmp_path, {**files, "schemas/patient.json": "{}"}).channels["emr"]
+    assert changed.version != emr.version
+    assert changed.validation is not None
+    assert changed.validation.validator(FORMATS["json"].parse(Payload(b"{}"))) == ()

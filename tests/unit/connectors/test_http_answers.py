@@ -8,6 +8,7 @@ import pytest
 
 from connectors.http.answers import answer, hl7_answer, problem
 from engine.contract import ErrorInfo, MessageId, Outcome, Payload, Receipt, Stage
+from engine.formats.fhir.validation import validate_resource
 
 ERROR = ErrorInfo("HL7-HEADER", "there is no MSH", Stage.RECEIVING, help="send HL7")
 ID = MessageId("00000000-0000-7000-8000-000000000001")
@@ -64,3 +65,28 @@ def test_a_sender_that_wants_no_acknowledgement_gets_the_status() -> None:
 def test_a_problem_can_end_the_connection() -> None:
     assert problem(413, close=True).headers["connection"] == "close"
     assert "connection" not in problem(413).headers
+
+
+def test_a_sender_of_fhir_is_told_in_fhir() -> None:
+    error = ErrorInfo(
+        "FLOW-INVALID",
+        "Patient.gender: the code is not in the required set administrative-gender",
+        Stage.RECEIVING,
+        location="Patient.gender",
+    )
+    response = answer(Receipt(Outcome.REJECTED, error=error), fhir=True)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/fhir+json"
+    outcome = json.loads(response.body)
+    assert validate_resource(outcome) == ()
+    assert outcome["issue"] == [
+        {
+            "severity": "error",
+            "code": "invalid",
+            "diagnostics": f"FLOW-INVALID: {error.summary}",
+            "expression": ["Patient.gender"],
+        }
+    ]
+    busy = answer(Receipt(Outcome.UNAVAILABLE), fhir=True)
+    assert busy.headers["retry-after"]
+    assert json.loads(busy.body)["issue"][0]["code"] == "transient"
