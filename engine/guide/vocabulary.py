@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from engine.formats.fhir.definitions import definitions
@@ -32,25 +33,15 @@ class Vocabulary:
 
     def __init__(self, tables: Mapping[str, tuple[Code, ...]]) -> None:
         self.tables = tables
+        self._rows = {name: _rows(codes) for name, codes in tables.items()}
+        self._systems = {name: _most(rows.values()) for name, rows in self._rows.items()}
         self.fhir = definitions("R4")
         self._names = {_bare(name): name for name in tables}
         self.concepts: dict[str, Obj] = {}
 
     def rows(self, name: str) -> dict[str, Code]:
-        """What the table holds: the first line of each code.  Where the guide names no v2 code at
-        all, senders use FHIR's own."""
-        codes = self.tables[name]
-        own = all(not code.code for code in codes)
-        systems = [code.target_system for code in codes if code.target]
-        main = max(systems, key=systems.count) if systems else ""
-        found: dict[str, Code] = {}
-        for code in codes:
-            source = code.target if own else code.code
-            if _FHIR.match(main) and code.target_system not in ("", main):
-                continue  # a code of another element, such as CP: mobile among the systems
-            if source and code.target and "|" not in code.target:
-                found.setdefault(source, code)
-        return found
+        """What the table holds: the first line of each code."""
+        return self._rows[name]
 
     def named(self, vocabulary: str) -> str:
         """The table that a row means: names differ in punctuation; empty when there is none."""
@@ -64,8 +55,7 @@ class Vocabulary:
 
     def system(self, name: str) -> str:
         """The system that most rows map to."""
-        systems = [code.target_system for code in self.rows(name).values() if code.target_system]
-        return max(systems, key=systems.count) if systems else ""
+        return self._systems[name]
 
     def source(self, name: str) -> str:
         """The v2 table, as a URI; empty where the guide names none."""
@@ -198,6 +188,25 @@ class Vocabulary:
         elif same:
             listed = ", ".join(f"'{code}'" for code in same)
             out.add("$if", f"{path} not in [{listed}]")
+
+
+def _most(codes: Iterable[Code]) -> str:
+    counted = Counter(code.target_system for code in codes if code.target and code.target_system)
+    return counted.most_common(1)[0][0] if counted else ""
+
+
+def _rows(codes: tuple[Code, ...]) -> dict[str, Code]:
+    """Where the guide names no v2 code at all, senders use FHIR's own."""
+    own = all(not code.code for code in codes)
+    main = _most(codes)
+    found: dict[str, Code] = {}
+    for code in codes:
+        source = code.target if own else code.code
+        if _FHIR.match(main) and code.target_system not in ("", main):
+            continue  # a code of another element, such as CP: mobile among the systems
+        if source and code.target and "|" not in code.target:
+            found.setdefault(source, code)
+    return found
 
 
 def _bare(name: str) -> str:
