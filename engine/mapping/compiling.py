@@ -32,6 +32,7 @@ from engine.mapping.mapfile import (
     read_file,
     target_resource,
 )
+from engine.mapping.message_headers import header_completion
 from engine.mapping.namespaces import known_namespaces, path_namespaces
 from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
@@ -180,7 +181,9 @@ class _Compilation:
             program=program,
             lets=tuple((cell, self.outputs.whole(code)) for cell, code in lets),
             out=self.outputs.whole(out.code),
-            completing=completion(unit, file.out.position),
+            completing=header_completion(file.root.get("to"))
+            if file.target == "hl7v2" and not self.trace
+            else completion(unit, file.out.position),
             traced=lambda: _Compilation(file, library, Diagnostics(), True).compile(),
         )
 
