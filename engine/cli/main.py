@@ -19,6 +19,7 @@ from engine.cli.failures import Reporting
 from engine.cli.lint import lint
 from engine.cli.map import map_
 from engine.cli.messages import messages
+from engine.cli.rehearse import rehearse
 from engine.cli.reload import reload
 from engine.cli.replay import cancel, replay
 from engine.cli.route import route
@@ -62,6 +63,7 @@ app.command("map", rich_help_panel=_PROJECT)(map_)
 app.command("convert", rich_help_panel=_PROJECT)(convert)
 app.command("validate", rich_help_panel=_PROJECT)(validate)
 app.command("route", rich_help_panel=_PROJECT)(route)
+app.command("rehearse", rich_help_panel=_PROJECT)(rehearse)
 app.command("check", rich_help_panel=_PROJECT)(check)
 app.command("list", rich_help_panel=_PROJECT)(list_)
 app.command("create", rich_help_panel=_PROJECT)(create)

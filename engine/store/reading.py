@@ -151,7 +151,7 @@ def history(
         return events
     rows = _EVENTS(connection, first=first, end=first + fanout)
     for row in rows:
-        sent, reply = _exchanged(connection, folder, row[0]) if content else (None, None)
+        sent, reply = exchanged(connection, folder, row[0]) if content else (None, None)
         events.append(_stored_event(row, sent, reply))
     return events
 
@@ -212,9 +212,10 @@ def _stored_event(row: Sequence[Any], sent: Payload | None, reply: Payload | Non
     )
 
 
-def _exchanged(
+def exchanged(
     connection: Connection, folder: ContentFolder, event: int
 ) -> tuple[Payload | None, Payload | None]:
+    """What was sent and what came back in one event."""
     row = connection.execute(
         "SELECT sent, sent_file, sent_type, sent_charset, reply, reply_file, reply_type,"
         " reply_charset FROM exchange WHERE event = ?",
