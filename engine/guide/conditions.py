@@ -177,3 +177,27 @@ class _Parser:
 
 def _is_ref(token: str) -> bool:
     return re.match(r"[A-Z][A-Z0-9]{1,2}[-.]\d", token) is not None
+
+
+def implies(condition: Condition, source: str) -> bool:
+    """Whether the condition can only hold when the source has a value."""
+    match condition:
+        case Valued(ref) | Among(ref) | Counted(ref):
+            return ref == source or ref.startswith(f"{source}.")
+        case Both(parts, "and"):
+            return any(implies(part, source) for part in parts)
+    return False
+
+
+def settles(condition: Condition, source: str) -> bool:
+    """Whether the condition already says if the source has a value."""
+    return implies(condition, source) or denies(condition, source)
+
+
+def denies(condition: Condition, source: str) -> bool:
+    match condition:
+        case Not(Valued(ref)):
+            return ref == source
+        case Both(parts):
+            return any(denies(part, source) for part in parts)
+    return False

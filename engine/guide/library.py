@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.guide.bodies import BODIES, IDENTITIES, OWN, PARTS, Body
+from engine.guide.bodies import BODIES, IDENTITIES, Body
 from engine.guide.choices import CHOICES
-from engine.guide.output import Made, MapWriter
+from engine.guide.output import MapWriter
+from engine.guide.parts import OWN, PARTS
 from engine.guide.patches import Left, PatchError, Patches
 from engine.guide.rows import Code, GuideMap, code_map, guide_map
 from engine.guide.slips import SLIPS
+from engine.guide.sources import Made
 from engine.guide.text import Lst, Obj, key, lines, wrapped
 from engine.guide.vocabulary import Vocabulary
 

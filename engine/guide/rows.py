@@ -11,6 +11,7 @@ from typing import Final
 HEADERS: Final = 2
 _WIDTH: Final = 19
 _FILE: Final = re.compile(r"HL7_(?:Data_Type|Segment)_-_FHIR_R4__(?P<map>.+?)__-_")
+_CONSTANT: Final = re.compile(r'"(?P<text>[^"]*)"$|#(?P<code>[^#]*)#$')
 _CODES: Final = re.compile(r"HL7_Concept_Map__(?P<map>.+?)_-_Sheet")
 
 
@@ -113,3 +114,19 @@ def _source(cells: list[str]) -> str:
 def _cells(text: str) -> list[list[str]]:
     lines = list(csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True)))[HEADERS:]
     return [[" ".join(cell.split()) for cell in line] + [""] * _WIDTH for line in lines]
+
+
+def has_source(row: Row) -> bool:
+    """Whether the row needs a field or component: ``PID`` alone is always there."""
+    return bool(re.search(r"\d+$", row.source)) and ("-" in row.source or "." in row.source)
+
+
+def constant_of(row: Row) -> str | None:
+    found = _CONSTANT.match(row.assignment.strip())
+    if found is None:
+        return None
+    return (found["text"] if found["text"] is not None else found["code"]).strip()
+
+
+def is_constant(row: Row) -> bool:
+    return constant_of(row) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -71,3 +71,18 @@ def plant(tree: Tree, rule: Rule, target: Target) -> None:
         at.rules.append(rule)
     else:
         plant(at, rule, target.within)
+
+
+def note(rules: Iterable[Rule]) -> str:
+    return ", ".join(dict.fromkeys(rule.row.source for rule in rules if rule.row.source))
+
+
+def row_of(rules: list[Rule], source: str) -> Row:
+    return next(rule.row for rule in rules if rule.row.source == source)
+
+
+def graft(tree: Tree, key: Key, child: Tree) -> None:
+    at = tree.child(key)
+    at.rules += child.rules
+    for below, grandchild in child.children.items():
+        graft(at, below, grandchild)

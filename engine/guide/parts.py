@@ -1,0 +1,150 @@
+"""Parts of segment maps that are written by hand: several rows that are one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from engine.guide.bodies import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is added to a generated map, in place of rows that `choices` leaves out."""
+
+    reason: str
+    text: str
+
+
+OWN: Final[Mapping[str, tuple[tuple[str, Body], ...]]] = {
+    "OBX": (
+        (
+            "OBX_Value",
+            Body(
+                "OBX-5 by OBX-2, with the unit of OBX-6. The guide's rows are the branches; what "
+                "they do not cover (a number that is none, a range of texts) keeps its text.",
+                """\
+out:
+  $case: = $obx.2
+  $of:
+    NM:  # OBX-5, OBX-6
+      $let:
+        number: = $obx.5 | number_or_none
+      $first:
+        - $if: exists($number)
+          valueQuantity:
+            value: = $number
+            $use: CWE_Quantity
+            $with: {cwe: = $obx.6}
+        - valueString: = $obx.5 | text
+    SN:
+      $let:
+        number: = $obx.5.2 | number_or_none
+        other: = $obx.5.4 | number_or_none
+        sign: = $obx.5.1 | when($obx.5.1 in ['<', '<=', '>', '>='])
+      $first:
+        - $if: exists($number) and not exists($obx.5.3) and $obx.5.1 != '<>'
+          valueQuantity:
+            value: = $number
+            comparator: = $sign
+            $use: CWE_Quantity
+            $with: {cwe: = $obx.6}
+        - $if: exists($number) and exists($other) and $obx.5.1 != '<>' and $obx.5.3 in [':', '/']
+          valueRatio:
+            numerator:
+              value: = $number
+              comparator: = $sign
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+            denominator:
+              value: = $other
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+        - $if: exists($number) and exists($other) and ($obx.5.1 ?? '=') == '=' and $obx.5.3 == '-'
+          valueRange:
+            low:
+              value: = $number
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+            high:
+              value: = $other
+              $use: CWE_Quantity
+              $with: {cwe: = $obx.6}
+        - valueString: = list($obx.5.1, $obx.5.2, $obx.5.3, $obx.5.4, $obx.6.1) | join(' ')
+    ST|FT|TX:
+      valueString: = $obx.5[*] | text | join('\\n')
+    CWE|CE|CNE|CF|IS|ID:
+      valueCodeableConcept: = $obx.5 | each('CWE_CodeableConcept')
+    DT|DTM|TS:
+      $first:
+        - valueDateTime: = try($obx.5 | datetime)
+        - valueString: = $obx.5 | text
+    TM:
+      $first:
+        - valueTime: = try($obx.5 | time)
+        - valueString: = $obx.5 | text
+    DR:
+      valuePeriod: = $obx.5 | each('DR_Period')
+    NR:
+      valueRange: = $obx.5 | each('NR_Range')
+    VR:
+      valueString: = list($obx.5.1, $obx.5.2) | join('-')
+    NA:
+      valueString: = $obx.5 | text
+    ED:
+      extension:
+        - $if: exists($obx.5)
+          url: http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment
+          valueAttachment: = $obx.5 | each('ED_Attachment')
+    RP:
+      extension:
+        - $if: exists($obx.5)
+          url: http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment
+          valueAttachment: = $obx.5 | each('RP_Attachment')
+  $else:
+    valueString: = $obx.5[*] | text | join('\\n')
+""",
+                ("obx",),
+            ),
+        ),
+    ),
+}
+
+PARTS: Final[Mapping[str, Part]] = {
+    "OBX_Observation": Part(
+        "OBX-2, OBX-5 and OBX-6 are one decision.",
+        """\
+$merge:
+  - $use: OBX_Value
+    $with: {obx: = $obx}
+""",
+    ),
+    "OBX_Observation_Component": Part(
+        "OBX-2, OBX-5 and OBX-6 are one decision.",
+        """\
+component:
+  - $use: OBX_Value
+    $with: {obx: = $obx}
+    code: = $obx.3 | each('CWE_CodeableConcept')  # OBX-3
+    referenceRange:
+      - text: = $obx.7  # OBX-7
+""",
+    ),
+    "PID_Patient": Part(
+        "PID-12 is the county of the address where there is one without, otherwise an address.",
+        """\
+address:
+  - $first:
+      - $if: $pid.12 and not $pid.11[2] and exists($pid.11) and not $pid.11.9
+        $use: XAD_Address
+        $with: {xad: = $pid.11}
+        district: = $pid.12  # PID-12
+      - = $pid.11[*] | each('XAD_Address')  # PID-11
+  - $if: $pid.12 and (not exists($pid.11) or exists($pid.11[2]) or exists($pid.11.9))
+    $let:
+      other: = $pid.12 | when($pid.11.9 != $pid.12)
+    district: = $other  # PID-12
+""",
+    ),
+}
