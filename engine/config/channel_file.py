@@ -90,7 +90,10 @@ class ChannelKeys(_Keys):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="The connector's own settings."
     )
-    format: Text = Field(description="How its payload is read: hl7v2, fhir, json, raw.")
+    format: Text = Field(
+        description="How its payload is read: hl7v2, fhir, json, xml, soap, cda, delimited, astm, "
+        "raw."
+    )
     charset: Text | None = Field(None, description="Where the payload names none. Default utf-8.")
     timezone: Text | None = Field(
         None, description="Of times without a zone, such as Asia/Shanghai. Default UTC."

@@ -12,5 +12,8 @@ DEFAULT_INDEX: Final[Mapping[str, Mapping[str, str]]] = {
         # An order without ORC names itself in OBR (HL7 2.5.1 ch. 4.5.3).
         "order": "= ORC-2.1 ?? OBR-2.1",
     },
+    # The laboratory's number of the patient, the specimen (LIS02-A2 7.1, 8.4.3).
+    "astm": {"patient": "= P-4.1 ?? P-3.1", "order": "O-3.1"},
+    "cda": {"patient": "/ClinicalDocument/recordTarget/patientRole/id.@extension"},
     "fhir": {"patient": "= Patient.identifier.value ?? Patient.id"},
 }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine.contract import Format
+from engine.formats.astm import AstmFormat, AstmMessage
 from engine.formats.delimited import DelimitedDocument, DelimitedFormat
 from engine.formats.detecting import detect
 from engine.formats.errors import CODES
@@ -23,6 +24,7 @@ __all__ = [
     "CODES",
     "FORMATS",
     "NULL",
+    "AstmMessage",
     "DelimitedDocument",
     "FhirDocument",
     "JsonDocument",
@@ -36,6 +38,7 @@ _ALL: Final[tuple[Format, ...]] = (
     FhirFormat(),
     JsonFormat(),
     *(XmlFormat(name) for name in XML_FORMATS),
+    AstmFormat(),
     DelimitedFormat(),
     RawFormat(),
 )

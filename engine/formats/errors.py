@@ -106,6 +106,16 @@ _ROWS: Final = (
         "one root key; keys are element names, '@a' attributes, '#text' text, lists repeat",
     ),
     ErrorCode(
+        "ASTM-HEADER",
+        "the payload does not begin with an H record and its four separators",
+        "the first record is H|\\^&|…; each message is a payload of its own",
+    ),
+    ErrorCode(
+        "ASTM-TREE",
+        "the tree does not have the shape of an ASTM message",
+        "records are capital letters, H first; they hold field numbers from 2",
+    ),
+    ErrorCode(
         "DELIMITED-SYNTAX",
         "the text is not a table of this layout",
         "see the line named; from: says the separator, the quote and the columns",

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+SEGMENTED: Final = {"hl7v2": 3, "astm": 1}
+"""Formats whose paths begin with a segment or record, and how long its name is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from engine.formats.fhir.definitions import definitions
-from engine.mapping.ast import Segment
+from engine.mapping.ast import SEGMENTED, Segment
 from engine.mapping.bundles import completion
 from engine.mapping.closures import Compiled
 from engine.mapping.compiled import CompiledMapping, Expression
@@ -244,7 +244,7 @@ class _Compilation:
         inner = Scope(scope)
         lets = [] if definition.let is None else self.outputs.lets(definition.let, inner)
         body = self.outputs.compile(
-            definition.out, inner, name, inside=self.outputs.target == "hl7v2"
+            definition.out, inner, name, inside=self.outputs.target in SEGMENTED
         ).code
         made.keys = tuple(self.outputs.expression(key, inner).code for key in definition.identity)
         made.body = self.outputs.whole(with_lets(tuple(lets), body) if lets else body)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from engine.formats.astm import AstmMessage
 from engine.formats.hl7v2 import Hl7Message, Segment
 from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.null import NULL
@@ -60,6 +61,7 @@ GROUPS: Final = (Group, SegmentGroup)
 _RANK: Final = {
     "FHS": 0, "BHS": 0, "MSH": 0, "BTS": 0, "FTS": 0,
     "PID": 1,
+    "H": 0, "L": 0, "P": 1, "Q": 1, "O": 2, "R": 3,  # ASTM, LIS02-A2 5.4
     "ORC": 2, "SCH": 2, "RGS": 2, "IN1": 2,
     "OBR": 3, "RXO": 3, "RXE": 3, "RXD": 3, "RXA": 3,
     "OBX": 4, "SPM": 4,
@@ -94,7 +96,7 @@ def groups(segments: Sequence[Segment], anchor: str) -> list[Group]:
             current.append(segment)
         else:
             current, pending = None, []
-            if name == "PID":
+            if name in ("PID", "P"):
                 header = {key: header[key] for key in ("MSH", "SFT", "EVN") if key in header}
             else:
                 header = dict(header)
@@ -143,7 +145,7 @@ def whole_text(run: Run, node: Any) -> Any:
     return None if not text or text.isspace() else text
 
 
-def begin_message(run: Run, message: Hl7Message) -> None:
+def begin_message(run: Run, message: Hl7Message | AstmMessage) -> None:
     """Put the separators of the message into the run; none of them is a letter or a digit."""
     separators = message.separators
     run[ESCAPE] = separators.escape_character

@@ -34,6 +34,7 @@ from engine.contract import ChannelName, Document, EngineError, MapContext, Mess
 from engine.formats import FORMATS, FhirDocument, JsonDocument, XmlDocument
 from engine.formats.json import read_json
 from engine.formats.null import NULL
+from engine.mapping.ast import SEGMENTED
 from engine.mapping.comparing import compared, lines_of, spelled
 from engine.mapping.compiled import CompiledMapping
 from engine.mapping.compiling import compile_expression
@@ -218,7 +219,7 @@ class _Runner:
     def body(self, node: Node | None) -> bytes | None:
         if isinstance(node, Scalar):
             text = node.text
-            if self.mapping.source_format == "hl7v2":
+            if self.mapping.source_format in SEGMENTED:
                 text = "\r".join(line.strip() for line in text.strip().splitlines()) + "\r"
             return text.encode()
         file = self.file(node)

@@ -10,7 +10,7 @@ from engine.formats.hl7v2 import Segment
 from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.null import NULL
 from engine.formats.xml import Element, narrative_html, text_inside
-from engine.mapping.ast import Call
+from engine.mapping.ast import SEGMENTED, Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.elements import GROUPS, Component, Repetition, groups, whole_text
 from engine.mapping.failures import FunctionError, failed
@@ -30,9 +30,8 @@ def compile_group(compiler: ExpressionCompiler, call: Call) -> Compiled:
     name = literal_of(compiler, call.arguments[0])
     if name is None:
         return NOTHING_AT_ALL
-    if compiler.unit.format != "hl7v2" or not (
-        len(name) == 3 and name.isalnum() and name.isupper()
-    ):
+    length = SEGMENTED.get(compiler.unit.format)
+    if not (len(name) == length and name.isalnum() and name.isupper()):
         return compiler.refuse(
             "M109",
             call,

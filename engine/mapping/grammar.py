@@ -23,6 +23,7 @@ from typing import Final
 
 from engine.formats.xml import XML_FORMATS
 from engine.mapping.ast import (
+    SEGMENTED,
     Attribute,
     Call,
     Every,
@@ -52,6 +53,7 @@ from engine.syntax import Diagnostics, Scalar
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}(?!\w)")
 # Hyphens belong to XML names; a minus sign between paths stands with spaces.
 _XML_NAME: Final = re.compile(r"(?:[^\W\d]\w*(?:-\w+)*:)?[^\W\d]\w*(?:-\w+)*|\*")
+_RECORD: Final = re.compile(r"[A-Z]")
 _GROUP: Final = re.compile(r"[A-Z][A-Z0-9_]{3,}")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _COMPARISON: Final = re.compile(r"==|!=|<=|>=|<|>|(?:in|matches)(?!\w)|not\s+in(?!\w)")
@@ -271,6 +273,8 @@ class _Parser(Scanner):
         self.at = word.end()
         if self.sees("("):
             return Call(name, self.arguments(), False, start, word.end())
+        if self.format == "astm" and _RECORD.fullmatch(name):
+            return Segment(name, start, self.at)
         if self.format == "hl7v2":
             if _SEGMENT.fullmatch(name):
                 return Segment(name, start, self.at)
@@ -395,7 +399,7 @@ class _Parser(Scanner):
         return Attribute(found.group(), start, self.at)
 
     def follows_segment(self, root: Expr, steps: list[Step]) -> bool:
-        if self.format != "hl7v2":
+        if self.format not in SEGMENTED:
             return False
         last: Step | None = None
         for step in reversed(steps):
@@ -404,7 +408,7 @@ class _Parser(Scanner):
                 break
         if last is None:
             return isinstance(root, Segment)
-        return isinstance(last, Name) and _SEGMENT.fullmatch(last.name) is not None
+        return isinstance(last, Name) and _is_segment(last.name, self.format)
 
     def dotted(self, root: Expr, steps: list[Step]) -> Step:
         start = self.at
@@ -486,10 +490,15 @@ class _Parser(Scanner):
 
 _BEGINS: Final = {
     "fhir": "a resource type, such as Patient",
+    "astm": "a record's letter, such as P-6.1",
     "xml": "'/' and the root's name",
     "soap": "'/' and an element's name",
     "cda": "/ClinicalDocument",
 }
+
+
+def _is_segment(name: str, format: str) -> bool:
+    return (_RECORD if format == "astm" else _SEGMENT).fullmatch(name) is not None
 
 
 def _word_help(name: str) -> str | None:

@@ -25,8 +25,8 @@ from engine.syntax.nearest import did_you_mean
 if TYPE_CHECKING:
     from engine.mapping.library import Library
 
-SOURCES: Final = ("hl7v2", "json", "fhir", *XML_FORMATS, "delimited")
-TARGETS: Final = ("hl7v2", "json", "fhir", *XML_FORMATS, "delimited")
+SOURCES: Final = ("hl7v2", "json", "fhir", *XML_FORMATS, "delimited", "astm")
+TARGETS: Final = ("hl7v2", "json", "fhir", *XML_FORMATS, "delimited", "astm")
 _KEYS: Final = (
     "mapping", "description", "from", "to", "import", "params", "let", "out", "maps", "tables",
 )  # fmt: skip

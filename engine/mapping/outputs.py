@@ -13,6 +13,7 @@ from typing import Any, Final
 from engine.formats.null import NULL
 from engine.formats.xml import XML_FORMATS
 from engine.mapping.ast import (
+    SEGMENTED,
     Call,
     Every,
     Expr,
@@ -61,6 +62,7 @@ _DIRECTIVES: Final = (
 _NEEDS: Final = {"$of": ("$case",), "$else": ("$case",), "$with": ("$use", "$refer")}
 _FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_RECORD: Final = re.compile(r"[A-Z]")
 
 
 class OutputCompiler:
@@ -98,7 +100,7 @@ class OutputCompiler:
             found = self.compiled(tree, scalar, scope)
             if found.constant and (found.value is None or isinstance(found.value, str | bool)):
                 pass
-            elif self.unit.format != "hl7v2" or found.constant:
+            elif self.unit.format not in SEGMENTED or found.constant:
                 found = copying(found.code, self.drops_null)
             elif self.drops_null and tree is not None and may_be_list(tree):
                 found = without_null(found.code)
@@ -114,7 +116,7 @@ class OutputCompiler:
                 help=f"write '= {scalar.text.strip()}', or quote it to keep it as text",
             )
         text = literal_text(scalar.text)
-        if not scalar.quoted and not scalar.block and self.target != "hl7v2":
+        if not scalar.quoted and not scalar.block and self.target not in SEGMENTED:
             return constant(_TYPED.get(text, text))
         return constant(text)
 
@@ -242,7 +244,7 @@ class OutputCompiler:
         source: Code = (lambda run: None) if tree is None else compiler.node(tree).code
         layout = self.unit.layout
         cell, index = layout.cell(), layout.cell()
-        walks_group = tree is not None and self.unit.format == "hl7v2" and _is_group(tree)
+        walks_group = tree is not None and self.unit.format in SEGMENTED and _is_group(tree)
         if walks_group:
             source = only_groups(source)
         inner = Scope(scope, group=cell if walks_group else None)
@@ -403,7 +405,7 @@ class OutputCompiler:
             self.unit.diagnostics.at("M507", key, "a key is literal text")
         if self.target in XML_FORMATS:
             check_key(key, self.namespaces, self.unit.diagnostics)
-        if self.target != "hl7v2":
+        if self.target not in SEGMENTED:
             return literal_text(text), False
         if text.isdecimal() and text.isascii() and 0 < int(text) < 10_000:
             return int(text), True
@@ -414,7 +416,8 @@ class OutputCompiler:
                 f"'{text}' is not a number",
                 help="within a segment, keys are field, component and sub-component numbers",
             )
-        return text, inside or _SEGMENT.fullmatch(text) is not None
+        segment = (_RECORD if self.target == "astm" else _SEGMENT).fullmatch(text)
+        return text, inside or segment is not None
 
     # --- directives that give content ---------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.formats.xml import XML_FORMATS
 from engine.mapping import paths_hl7v2 as hl7
 from engine.mapping.ast import (
+    SEGMENTED,
     Every,
     Expr,
     GroupName,
@@ -57,7 +58,7 @@ def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) ->
         )
     if compiler.unit.format in XML_FORMATS:
         return compile_xml_path(compiler, node, as_value=as_value)
-    if compiler.unit.format != "hl7v2":
+    if compiler.unit.format not in SEGMENTED:
         for step in steps:
             if isinstance(step, Number):
                 return compiler.refuse(
@@ -129,7 +130,7 @@ def _fast_path(
     cell_of_root = _root_cell(compiler, root)
     if cell_of_root is None or not as_value:
         return None
-    if plain and 1 <= len(numbers) <= 2 and compiler.unit.format == "hl7v2":
+    if plain and 1 <= len(numbers) <= 2 and compiler.unit.format in SEGMENTED:
 
         def slow(run: Run, node: Any) -> Any:
             for number in numbers:
@@ -141,7 +142,11 @@ def _fast_path(
             return Compiled(hl7.variable_text(cell_of_root, numbers[0], slow))
         number, part = numbers
         return Compiled(hl7.variable_part_text(cell_of_root, number, part, slow))
-    if steps and all(isinstance(step, Name) for step in steps) and compiler.unit.format != "hl7v2":
+    if (
+        steps
+        and all(isinstance(step, Name) for step in steps)
+        and compiler.unit.format not in SEGMENTED
+    ):
         names = tuple(step.name for step in steps if isinstance(step, Name))
         return Compiled(names_from(cell_of_root, names, compiler.unit.format == "fhir"))
     return None

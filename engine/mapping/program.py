@@ -8,8 +8,10 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from engine.contract import Document, FormatError, MapContext
+from engine.formats import AstmMessage
 from engine.formats.delimited import Layout
 from engine.formats.hl7v2 import Hl7Message
+from engine.mapping.ast import SEGMENTED
 from engine.mapping.elements import begin_message
 from engine.mapping.failures import failed
 from engine.mapping.paths_tree import resources
@@ -40,7 +42,7 @@ class Program:
         run = self.blank.copy()
         run[DOCUMENT] = document
         run[CONTEXT] = context
-        if isinstance(document, Hl7Message):
+        if isinstance(document, Hl7Message | AstmMessage):
             begin_message(run, document)
             for name, cell in self.segments:
                 segment = document.segment(name)
@@ -55,7 +57,7 @@ def root_scope(unit: Unit, parameters: dict[str, str]) -> Scope:
     """The names every mapping sees, and its parameters."""
     scope = Scope()
     names = ["now", "message", "channel", *parameters]
-    if unit.format != "hl7v2":
+    if unit.format not in SEGMENTED:
         names.append("src")
     for name in names:
         scope.names[name] = Binding(unit.layout.cell())
@@ -66,7 +68,7 @@ def finish(unit: Unit, scope: Scope, parameters: dict[str, str], location: str) 
     """After everything is compiled: fill only the cells that something reads."""
     setters: list[Callable[[Run], None]] = []
     names = scope.names
-    if unit.format != "hl7v2" and names["src"].used:
+    if unit.format not in SEGMENTED and names["src"].used:
         cell = names["src"].cell
         table = _table(cell, unit.layout_of_source, location)
         setters.append(table if unit.format == "delimited" else _source(cell))

@@ -33,7 +33,8 @@ ROWS: tuple[Code, ...] = (
         "M004",
         _E,
         "an unknown format",
-        "Mappings read and write the formats hl7v2, json, fhir, xml, soap, cda and delimited.",
+        "Mappings read and write the formats hl7v2, json, fhir, xml, soap, cda, "
+        "delimited and astm.",
     ),
     Code(
         "M005",
