@@ -82,3 +82,23 @@ def test_shown_tests_pass(
         (tmp_path / name).write_bytes(body)
     report = run_examples(tmp_path / f"mappings/{mapping}.test.yaml", compiled)
     assert report.passed, [case.problems for case in report.cases]
+
+
+def test_other_formats_do_what_the_page_says(tmp_path: Path) -> None:
+    mappings = project("mapping.md", tmp_path).mappings
+    context = MapContext(MessageId("shown"), NOW)
+    cda = FORMATS["cda"].parse(
+        Payload(
+            b"""<ClinicalDocument xmlns="urn:hl7-org:v3"><id extension="D1"/><recordTarget>
+            <patientRole><id root="1.2.3" extension="77"/><patient><name><given>Anna</given>
+            <family>Li</family></name></patient></patientRole></recordTarget><component>
+            <structuredBody><component><section><code code="11450-4"/><text><content ID="p">Asthma
+            </content></text><entry><act><text><reference value="#p"/></text></act></entry>
+            </section></component></structuredBody></component></ClinicalDocument>"""
+        )
+    )
+    body = mappings["visit"].render(cda, context).body.decode()
+    assert '<v:Visit id="D1"><v:Patient code="77"><v:Name>Anna Li</v:Name>' in body
+    assert "<v:Problem>Asthma</v:Problem></v:Visit></soap:Body></soap:Envelope>" in body
+    table = FORMATS["delimited"].parse(Payload(b"id;date of birth\n1;19610615\n"))
+    assert mappings["patients"].apply(table, context) == [{"id": "1", "born": "1961-06-15"}]
