@@ -23,6 +23,7 @@ from engine.mapping.fhir_checks import FhirChecker
 from engine.mapping.functions import BUILT_IN
 from engine.mapping.functions.signature import Function
 from engine.mapping.grammar import parse_expression
+from engine.mapping.hl7_outputs import check_hl7_output
 from engine.mapping.imports import read_imports, warn_unused_imports
 from engine.mapping.library import EmptyLibrary, Library
 from engine.mapping.mapfile import (
@@ -190,6 +191,8 @@ class _Compilation:
     def check_output(self) -> None:
         """FHIR's definitions, for what this file writes itself; imports are checked as files."""
         file = self.file
+        if file.target == "hl7v2" and file.out is not None and not self.trace:
+            check_hl7_output(file.out, file.root.get("to"), self.diagnostics)
         version = fhir_version(file.root)
         if self.trace or file.target != "fhir" or version is None:
             return

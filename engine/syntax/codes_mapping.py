@@ -396,6 +396,32 @@ ROWS: tuple[Code, ...] = (
         "authority: PID-3[.5 == 'MR']; or write [1]. Shown by carebus lint --notes.",
     ),
     Code(
+        "M724",
+        _W,
+        "a segment that the message does not have",
+        "to: {message: …} says which message is written. A receiver that looks for the message's "
+        "structure does not find this segment; Z segments may stand anywhere.",
+    ),
+    Code(
+        "M725",
+        _W,
+        "a segment out of its order",
+        "Keys are written in the order of the file: put them into that of the message.",
+    ),
+    Code(
+        "M726",
+        _W,
+        "a field that the version does not have",
+        "to: {version: …} says which version is written; without it, no version has this field.",
+    ),
+    Code("M727", _W, "a field that does not repeat", "Only one value may stand here."),
+    Code(
+        "M728",
+        _W,
+        "a required field that is not written",
+        "HL7 requires this field, in all versions or in that of to:.",
+    ),
+    Code(
         "M729",
         _W,
         "a group that the message does not have",
