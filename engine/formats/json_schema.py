@@ -45,9 +45,15 @@ def _problem(error: Any) -> str:
 
 
 def _written(path: Sequence[str | int]) -> str:
-    """As a mapping would name it: ``$.order.items[0].sku``."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return f"${''.join(steps)}"
+    """As a mapping would name it: ``$.order.items[0].sku``.  A key that is no word may be a value,
+    such as a patient's number."""
+    parts = ["$"]
+    for step in path:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        else:
+            parts.append(f".{step if step.isidentifier() else '?'}")
+    return "".join(parts)
 
 
 def _nothing_is_fetched(uri: str) -> NoReturn:

@@ -44,6 +44,14 @@ def test_json_schema(schemas: Path) -> None:
     ]
 
 
+def test_a_key_that_may_be_a_value_is_not_shown(tmp_path: Path) -> None:
+    schema = tmp_path / "by-number.json"
+    schema.write_text('{"additionalProperties": {"items": {"type": "string"}}}')
+    assert found(validator("json", schema=schema), "json", '{"4711": ["a", 1]}') == [
+        "$.?[1]: breaks 'type' of the schema"
+    ]
+
+
 def test_xsd(schemas: Path) -> None:
     check = validator("xml", schema=schemas / "order.xsd")
     assert found(check, "xml", '<order id="1"><count>2</count></order>') == []
