@@ -34,7 +34,9 @@ class JsonSchema:
         """What is wrong with a value of `read_json`."""
         plain = orjson.loads(write_json(value, "application/json", None).body)
         errors = islice(self._validator.iter_errors(plain), _MOST)
-        return tuple(Finding(_written(error.instance_path), _problem(error)) for error in errors)
+        return tuple(
+            Finding(_written(error.instance_path, plain), _problem(error)) for error in errors
+        )
 
 
 def _problem(error: Any) -> str:
@@ -44,15 +46,17 @@ def _problem(error: Any) -> str:
     return f"breaks '{keyword}' of the schema"
 
 
-def _written(path: Sequence[str | int]) -> str:
+def _written(path: Sequence[str | int], value: Any) -> str:
     """As a mapping would name it: ``$.order.items[0].sku``.  A key that is no word may be a value,
-    such as a patient's number."""
+    such as a patient's number: it is not shown (and the library takes it for an index)."""
     parts = ["$"]
     for step in path:
-        if isinstance(step, int):
+        if isinstance(value, list):
             parts.append(f"[{step}]")
+            value = value[step] if isinstance(step, int) else None
         else:
-            parts.append(f".{step if step.isidentifier() else '?'}")
+            parts.append(f".{step}" if str(step).isidentifier() else ".?")
+            value = value.get(str(step)) if isinstance(value, dict) else None
     return "".join(parts)
 
 
