@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from engine.contract import Document, Payload
 from engine.formats.charsets import find_charset
-from engine.formats.xml.names import SDTC, SOAP_11, SOAP_12, V3, XSI
+from engine.formats.xml.names import KNOWN_IN_FRAGMENTS, SOAP_11, SOAP_12, V3
 from engine.formats.xml.reading import read_xml
 from engine.formats.xml.texts import direct_text
 from engine.formats.xml.writing import XmlTree, write_xml
@@ -80,11 +80,10 @@ class XmlFormat:
         return found.get("extension") or found.get("root") or direct_text(found) or ""
 
 
-# The examples of C-CDA are fragments that leave these out.
 _FRAGMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "xml": {},
     "soap": {},
-    "cda": {"sdtc": SDTC, "xsi": XSI},
+    "cda": KNOWN_IN_FRAGMENTS,
 }
 _TYPES: Final = {"xml": "application/xml", "soap": "text/xml", "cda": "application/xml"}
 

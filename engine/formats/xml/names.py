@@ -30,6 +30,9 @@ PREDECLARED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 )
 """By format: prefixes and namespaces; ``''`` is that of names without a prefix."""
 
+KNOWN_IN_FRAGMENTS: Final[Mapping[str, str]] = MappingProxyType({"sdtc": SDTC, "xsi": XSI})
+"""Prefixes that CDA fragments, such as the examples of C-CDA, use without declaring them."""
+
 NAME: Final = re.compile(r"(?:([^\W\d][\w.-]*):)?([^\W\d][\w.-]*)")
 
 

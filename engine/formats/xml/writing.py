@@ -14,7 +14,7 @@ from engine.contract import FormatError, Payload, Stage
 from engine.formats.charsets import UTF_8, find_charset
 from engine.formats.errors import format_error
 from engine.formats.null import Null
-from engine.formats.xml.names import PREDECLARED, SOAP_12, UnknownPrefix, clark
+from engine.formats.xml.names import KNOWN_IN_FRAGMENTS, PREDECLARED, SOAP_12, UnknownPrefix, clark
 from engine.formats.xml.reading import read_xml
 
 MAX_DEPTH: Final = 250
@@ -95,7 +95,7 @@ def add_child(parent: Any, name: str, namespaces: Mapping[str, str]) -> Any:
 def xml_lines(payload: Payload) -> list[str]:
     """A document in lines, the same for the same content: one element a line where nothing but
     spaces stands between elements.  Raises FormatError."""
-    root, _ = read_xml(payload.body, payload.charset)
+    root, _ = read_xml(payload.body, payload.charset, KNOWN_IN_FRAGMENTS)
     prefixes: dict[str, str] = {}
     for element in root.iter():
         for prefix, uri in element.nsmap.items():
