@@ -75,13 +75,20 @@ def ledger(mapping: CompiledMapping, document: Document, context: MapContext) ->
 
 def ledger_of(traced: CompiledMapping, document: Document, context: MapContext) -> Ledger:
     """The same with an instrumented mapping that is there already."""
+    return accounted(traced, document, context)[1]
+
+
+def accounted(
+    traced: CompiledMapping, document: Document, context: MapContext
+) -> tuple[Any, Ledger]:
+    """The output, its leaves `Traced`, with the ledger."""
     placed, leaves = placed_document(document)
     run = traced.begin(placed, context)
     account = run[ACCOUNT] = Account()
     if run[UNESCAPE] is not None:
         run[UNESCAPE] = _unescaping(run[UNESCAPE])
     tree = traced.finish(run)
-    return _settled(leaves, account, tree)
+    return tree, _settled(leaves, account, tree)
 
 
 def _unescaping(unescape: Any) -> Any:

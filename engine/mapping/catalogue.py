@@ -10,7 +10,7 @@ Where nothing tells two apart none is guessed: that is an error, and lint warns 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -21,7 +21,7 @@ from engine.formats.hl7v2.structure_table import name_of
 from engine.formats.xml import XmlDocument
 from engine.mapping.failures import failed
 from engine.mapping.headers import ANY, MappingHeader
-from engine.syntax import Diagnostics
+from engine.syntax import Diagnostics, Scalar
 from engine.syntax.nearest import nearest
 
 _NEVER: Final = 9
@@ -53,6 +53,15 @@ def type_of(document: Document) -> DocumentType:
     return DocumentType(document.format)
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A mapping that takes a document if its ``when`` is true, or without one."""
+
+    order: tuple[int, int, bool, int]
+    name: str
+    when: Scalar | None
+
+
 class Catalogue:
     """The mappings of one folder.  Immutable."""
 
@@ -66,36 +75,34 @@ class Catalogue:
     def target(self, header: MappingHeader) -> str:
         return self._first(header, lambda one: one.target).target
 
-    def candidates(self, kind: DocumentType, to: str) -> list[tuple[tuple[Any, ...], str]]:
-        """The names of those that may take it, in the order to try, each after what ranks it."""
-        ranked: list[tuple[tuple[Any, ...], str]] = []
+    def candidates(self, kind: DocumentType, to: str) -> list[Candidate]:
+        """Those that may take it, in the order to try."""
+        found: list[Candidate] = []
         for header in self.headers.values():
             if header.chosen_by_name_only or self.target(header) != to:
                 continue
             taken = self.source(header)
             if taken.source != kind.format:
                 continue
-            rank = _rank(taken, kind)
-            if rank < _NEVER:
-                key = (rank, -taken.priority, taken.when is None, -self._depth(header))
-                ranked.append((key, header.name))
-        return sorted(ranked)
+            for rank, when in _ranks(taken, kind):
+                order = (rank, -taken.priority, when is None, -self._depth(header))
+                found.append(Candidate(order, header.name, when))
+        return sorted(found, key=lambda one: (one.order, one.name))
 
-    def choose(self, kind: DocumentType, to: str, holds: Callable[[MappingHeader], bool]) -> str:
-        """The name of the mapping; ``holds`` tries the ``when:`` of a header.
+    def choose(self, kind: DocumentType, to: str, holds: Callable[[Candidate], bool]) -> str:
+        """The name of the mapping; ``holds`` tries a candidate's ``when:``.
 
         Raises MappingError: R410 when none takes the document, R411 when two do.
         """
         found = self.candidates(kind, to)
-        for number, (key, name) in enumerate(found, start=1):
-            header = self.source(self.headers[name])
-            if header.when is None:
-                if number < len(found) and found[number][0] == key:
-                    both = f"'{name}' and '{found[number][1]}'"
+        for number, one in enumerate(found, start=1):
+            if one.when is None:
+                if number < len(found) and found[number].order == one.order:
+                    both = f"'{one.name}' and '{found[number].name}'"
                     raise failed("R411", "", f"{both} take {kind} to {to}", _NAME_ONE)
-                return name
-            if holds(header):
-                return name
+                return one.name
+            if holds(one):
+                return one.name
         raise failed("R410", "", f"no mapping takes {kind} to {to}", self._help(kind, to))
 
     def ambiguities(self, diagnostics: Diagnostics) -> None:
@@ -151,30 +158,35 @@ class Catalogue:
         return f"{hint}name a mapping with --mapping, or write one"
 
 
-def _rank(header: MappingHeader, kind: DocumentType) -> int:
-    """0 for what names the document exactly, more for what names it less; _NEVER for no match."""
+def _ranks(header: MappingHeader, kind: DocumentType) -> Iterator[tuple[int, Scalar | None]]:
+    """How exactly a header names a document, 0 most, each with what must be true besides."""
     if kind.format == "hl7v2":
-        wanted = header.messages or (ANY,)
-        for rank, name in enumerate(kind.names):
-            if name in wanted:
-                return rank
-        patterns = [one for one in wanted if "*" in one]
-        if any(fnmatchcase(name, pattern) for name in kind.names for pattern in patterns):
-            return 4
-        return 5 if ANY in header.messages else 6 if ANY in wanted else _NEVER
-    if kind.format == "fhir":
+        rank = _rank_of_message(header, kind)
+    elif kind.format == "fhir":
         if header.resources and not set(header.resources) & {*kind.names, ANY}:
-            return _NEVER
+            return
         if kind.event and any(_same_event(kind.event, event) for event in header.events):
-            return 0
-        if header.when is not None:
-            return 1
-        return _NEVER if header.events else 2
-    default = (CDA_ROOT,) if kind.format == "cda" else ()
-    roots = header.roots or default
-    if not roots or ANY in roots:
-        return 1
-    return 0 if set(roots) & set(kind.names) else _NEVER
+            # The event decides; only between two that name it, what the Bundle holds does.
+            if header.when is not None:
+                yield 0, header.when
+            yield 1, None
+            return
+        rank = 2 if header.when is not None else _NEVER if header.events else 3
+    else:
+        roots = header.roots or ((CDA_ROOT,) if kind.format == "cda" else ())
+        rank = 1 if not roots or ANY in roots else 0 if set(roots) & set(kind.names) else _NEVER
+    if rank < _NEVER:
+        yield rank, header.when
+
+
+def _rank_of_message(header: MappingHeader, kind: DocumentType) -> int:
+    for rank, name in enumerate(kind.names):
+        if name in header.messages:
+            return rank
+    patterns = [one for one in header.messages if "*" in one]
+    if any(fnmatchcase(name, pattern) for name in kind.names for pattern in patterns):
+        return 4
+    return 5 if ANY in header.messages else _NEVER if header.messages else 6
 
 
 def _claims(header: MappingHeader) -> Sequence[tuple[str, ...]]:

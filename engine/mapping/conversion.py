@@ -29,14 +29,13 @@ from engine.formats.hl7v2.batch import is_batch, split_batch
 from engine.formats.xml import XmlDocument
 from engine.formats.xml.names import V3
 from engine.mapping.accounting import Ledger, ledger_of
-from engine.mapping.catalogue import Catalogue, type_of
+from engine.mapping.catalogue import Candidate, Catalogue, type_of
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import compile_expression, compile_mapping
 from engine.mapping.failures import FunctionError, failed
 from engine.mapping.functions import find_functions
 from engine.mapping.functions.moments import read_moment
 from engine.mapping.functions.signature import Function
-from engine.mapping.headers import MappingHeader
 from engine.mapping.library import SHIPPED, FolderLibrary
 from engine.syntax import Diagnostic, Diagnostics, Severity
 
@@ -167,9 +166,10 @@ class Converter:
 
     def choose(self, document: Document, to: str, context: MapContext) -> str:
         """The name of the mapping that takes a document.  Raises MappingError (R410, R411)."""
-        kind = type_of(document)
         return self.catalogue.choose(
-            kind, to, lambda header: self._holds(header, document, context)
+            type_of(document),
+            to,
+            lambda candidate: self._holds(candidate, document, context),
         )
 
     def mapping(self, name: str) -> CompiledMapping:
@@ -210,17 +210,17 @@ class Converter:
             )
         return diagnostics.items if compiled is None else compiled
 
-    def _holds(self, header: MappingHeader, document: Document, context: MapContext) -> bool:
+    def _holds(self, candidate: Candidate, document: Document, context: MapContext) -> bool:
         """Whether the ``when:`` of a mapping is true; one with errors never is."""
-        if header.name not in self._tests:
-            assert header.when is not None  # noqa: S101 - only such are asked
-            self._tests[header.name] = compile_expression(
-                header.when,
-                format=header.source,
+        if candidate.name not in self._tests:
+            assert candidate.when is not None  # noqa: S101 - only such are asked
+            self._tests[candidate.name] = compile_expression(
+                candidate.when,
+                format=document.format,
                 diagnostics=Diagnostics(),
                 functions=self._library.functions,
             )
-        test = self._tests[header.name]
+        test = self._tests[candidate.name]
         return test is not None and test.test(document, context)
 
 

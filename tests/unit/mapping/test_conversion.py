@@ -130,6 +130,9 @@ def test_fhir_is_chosen_by_event_then_condition_then_resource() -> None:
     ]
     for event, name in (("R01", "oru"), ("ORU^R01", "oru"), ("O21", "oml"), ("A01", "oru")):
         assert chosen(fhir, DocumentType("fhir", ("Bundle",), event)) == name
+    # The event decides, whatever the Bundle holds.
+    result = DocumentType("fhir", ("Bundle",), "R01")
+    assert Catalogue(fhir).choose(result, "json", lambda one: False) == "oru"
     catalogue, bundle = Catalogue(fhir), DocumentType("fhir", ("Bundle",))
     assert catalogue.choose(bundle, "json", lambda one: True) == "oru"
     assert catalogue.choose(bundle, "json", lambda one: False) == "bundle"
