@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.mapping.ast import Call
+from engine.mapping.ast import Call, Path, Variable
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.form import literal_of
 from engine.mapping.paths_xml import origin_code
@@ -115,6 +115,10 @@ def _traced_each(
     """The same, telling the map's argument where its value came from."""
     label = compiler.source(call.arguments[0])
     origin_of = origin_code(compiler, call.arguments[0], label)
+    root = call.arguments[0].root if isinstance(call.arguments[0], Path) else call.arguments[0]
+    binding = compiler.scope.find(root.name) if isinstance(root, Variable) else None
+    variable = None if binding is None else binding.origin
+    suffix = label[root.end - call.arguments[0].start :]
     origins = compiler.unit.origins
     items_of = filling(cell, code)
     filled = tuple((place, filling(place, argument)) for place, argument in others)
@@ -126,7 +130,10 @@ def _traced_each(
         run[SOURCES] = kept
         if value is None:
             return None
-        origin = origin_of(run)
+        origin, known = origin_of(run), label
+        if variable is not None and run[variable].__class__ is str:
+            known = run[variable] + suffix  # in the terms of the message, not of a variable
+            origin = known if origin == label else origin
         for (place, _), argument in zip(others, given, strict=True):
             run[place] = argument
         several = value.__class__ is list
@@ -136,7 +143,7 @@ def _traced_each(
             if run[STEPS] < 0:
                 raise too_many_steps(where)
             run[cell] = item
-            run[origins[cell]] = label.replace("[*]", f"[{number}]") if several else origin
+            run[origins[cell]] = known.replace("[*]", f"[{number}]") if several else origin
             result = body(run)
             if result is not None:
                 if result.__class__ is Traced:  # text, which the expression goes on with

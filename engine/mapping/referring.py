@@ -69,6 +69,8 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
         if first is not resource:
             for key in resource:
                 first.setdefault(key, resource[key])
+            if trace:
+                _read_again(first, resource)
         return url
 
     def refer(run: Run) -> Any:
@@ -104,6 +106,20 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
         return {"reference": url if rule is None else Traced(url, rule, [])}
 
     return tracing if trace else refer
+
+
+def _read_again(first: Any, again: Any) -> None:
+    """What the same resource has read elsewhere counts as a source of the leaves that it shares."""
+    if first.__class__ is Traced:
+        if again.__class__ is Traced and first is not again and first.value == again.value:
+            first.sources = [*first.sources, *again.sources]
+            first.places = [*first.places, *again.places]
+    elif first.__class__ is dict and again.__class__ is dict:
+        for key in first.keys() & again.keys():
+            _read_again(first[key], again[key])
+    elif first.__class__ is list and again.__class__ is list:
+        for one, other in zip(first, again, strict=False):
+            _read_again(one, other)
 
 
 def _url_by_key(run: Run, kind: str, keys: tuple[Code, ...]) -> str | None:

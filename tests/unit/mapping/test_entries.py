@@ -265,3 +265,11 @@ def test_completion_reads_resources_of_a_fhir_source() -> None:
         "fullUrl": "urn:uuid:1",
         "resource": {"resourceType": "Patient", "id": "7"},
     }
+
+
+def test_the_same_resource_again_names_all_that_it_was_read_from() -> None:
+    found = mapping(OBSERVATIONS % "transaction" + DOCTOR)
+    leaves = {one.target: one for one in explain(found, MESSAGE, CONTEXT)}
+    sources = leaves["entry[4].resource.name[1].family"].sources
+    assert [source.value for source in sources] == ["Doc", "Doc"]
+    assert {source.path.partition(".")[0] for source in sources} == {"OBX[1]", "OBX[2]"}
