@@ -133,6 +133,41 @@ BODIES: Final[Mapping[str, Body]] = {
 out: = $hd.1 | table('AssigningAuthority') ?? authority_uri($hd.1, $hd.2, $hd.3)
 """,
     ),
+    "HD_MessageHeader_source_endpoint": Body(
+        "The rows as they are, for an HD that is there; an address is needed, so its absence is "
+        "said.",
+        """\
+out:
+  $if: $hd.1 or $hd.2
+  $let:
+    known: = $hd.3 in ['ISO', 'UUID', 'DNS', 'URI']
+    scheme: = $hd.3 | table('EndpointScheme')
+  name: = concat_all($hd.1, ' - ', $hd.3, ':', $hd.2) | when(not $known) ?? $hd.1 | when(not $hd.2)
+  endpoint: = concat_all($scheme, $hd.2) | replace(' ', '%20')  # HD.2
+  _endpoint:
+    extension:
+      - $if: not $known  # HD.3
+        url: http://hl7.org/fhir/StructureDefinition/data-absent-reason
+        valueCode: unknown
+""",
+    ),
+    "HD_MessageHeader_destination_endpoint": Body(
+        "The rows as they are, for an HD that is there; an address is needed, so its absence is "
+        "said.",
+        """\
+out:
+  $if: $hd.1 or $hd.2
+  $let:
+    scheme: = $hd.3 | table('EndpointScheme') | when($hd.3 in ['ISO', 'UUID'])
+  name: = $hd.1  # HD.1
+  endpoint: = concat($scheme, $hd.2) | replace(' ', '%20') | when($hd.2)  # HD.2
+  _endpoint:
+    extension:
+      - $if: not $hd.2  # HD.3
+        url: http://hl7.org/fhir/StructureDefinition/data-absent-reason
+        valueCode: unknown
+""",
+    ),
     "HD_Identifier": Body(
         "HD.1 and HD.2 name one thing; an Identifier has room for one value.",
         """\

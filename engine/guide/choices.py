@@ -97,8 +97,10 @@ CHOICES: Final[tuple[Patch, ...]] = (
     choose("PV1_Encounter", "PV1-42", "status", "the comment says so", assignment='"reserved"'),
     slip("PV1_Basic_EncounterHistory", "PV1-43", "assignment", "location.location",
          'location.location"'),
-    leave("MSH_Provenance_Transformation", "MSH", "recorded", "done by the message: it is now"),
-    leave("PID_Provenance_Patient", "PID", "recorded", "done by the message: it is now"),
+    choose("MSH_Provenance_Transformation", "MSH", "recorded", "the time of the message, unless "
+           "its mapping says when it is transformed", source="MSH-7", assignment=""),
+    choose("PID_Provenance_Patient", "PID", "recorded", "the time of the change, unless the "
+           "message says when it is transformed", source="PID-33", assignment=""),
     slip("MSH_MessageHeader", "MSH-3", "target", "source[1].endpoint", "source[1]"),
     slip("MSH_MessageHeader", "MSH-5", "target", "destination[1].name", "destination[1]"),
     slip("MSH_MessageHeader", "MSH-5", "target", "destination[1].endpoint", "destination[1]"),
