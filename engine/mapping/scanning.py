@@ -15,6 +15,7 @@ MAX_DEPTH: Final = 40
 MAX_LENGTH: Final = 4000
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
+_SPACES: Final = " \t\r\n"
 WORD: Final = re.compile(r"[^\W\d]\w*")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
@@ -50,6 +51,8 @@ class Scanner:
         self.predicates = 0
 
     def space(self) -> None:
+        if self.text[self.at : self.at + 1] not in _SPACES:
+            return
         found = _SPACE.match(self.text, self.at)
         if found is not None:
             self.at = found.end()

@@ -273,7 +273,8 @@ ROWS: tuple[Code, ...] = (
         _W,
         "a mapping that nobody uses",
         "Name it in a route or, where it only holds maps and tables, import it; or delete it. Of "
-        "the libraries in a folder such as `lib/v2/`, one that is imported is enough.",
+        "the libraries in a folder such as `lib/v2/`, one that is imported is enough. A mapping "
+        "that says which messages or resources it takes is there for carebus convert.",
     ),
     Code("C303", _W, "no routes", "Without a route no message goes anywhere."),
     Code(
