@@ -143,8 +143,9 @@ def filling(cell: int, code: Code) -> Code:
             return code(run)
         with account.own() as places:
             value = code(run)
-        account.tested += places
-        account.behind[cell] = places
+        # Once each: variables that are made of variables would hold more with every step.
+        account.behind[cell] = list(dict.fromkeys(places))
+        account.tested += account.behind[cell]
         return value
 
     return fill
