@@ -8,7 +8,7 @@ import re
 import unicodedata
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from engine.formats.null import NULL
 from engine.mapping.failures import FunctionError
@@ -67,6 +67,18 @@ def squeeze(text: str) -> str | None:
 def url_encode(text: str) -> str | None:
     """Percent-encoded for one part of a URL (RFC 3986)."""
     return _RESERVED.sub(_percent, text) or None
+
+
+@function(
+    examples=[
+        ("url_decode('a%7Cb%20c')", "a|b c"),
+        ("url_decode('%E6%82%A3')", "患"),
+        ("url_decode('a-1')", "a-1"),
+    ]
+)
+def url_decode(text: str) -> str:
+    """The text that `url_encode` wrote: percent signs with two digits are characters again."""
+    return unquote(text)
 
 
 _RESERVED: Final = re.compile(r"[^A-Za-z0-9_.~-]")
