@@ -19,6 +19,7 @@ each character is read a bounded number of times, so that parsing ends for every
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from engine.formats.xml import XML_FORMATS
@@ -82,7 +83,7 @@ def parse_expression(
     if start is None:
         start = 1 if is_expression(text) else 0
     try:
-        return _Parser(text, start, format).whole()
+        return _tree(text, start, format)
     except Unreadable as found:
         diagnostics.add(
             found.code,
@@ -92,6 +93,12 @@ def parse_expression(
             help=found.help,
         )
         return None
+
+
+@lru_cache(maxsize=20_000)
+def _tree(text: str, start: int, format: str) -> Expr:
+    """Kept: every mapping that imports a map reads the expressions of the map."""
+    return _Parser(text, start, format).whole()
 
 
 class _Parser(Scanner):
