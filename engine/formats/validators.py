@@ -12,6 +12,7 @@ from engine.formats.fhir.definitions import VERSIONS
 from engine.formats.fhir.validation import validate_completely, validate_resource
 from engine.formats.findings import Finding
 from engine.formats.hl7v2 import Hl7Message
+from engine.formats.hl7v2.complete import validate_message_completely
 from engine.formats.hl7v2.validation import validate_message
 
 Validator: TypeAlias = Callable[[Document], tuple[Finding, ...]]
@@ -29,8 +30,8 @@ def validator(
 ) -> Validator:
     """The validator of a format.
 
-    ``complete``: also the slower, second library (FHIR).  ``version``: of FHIR.  ``schema``: a
-    file, which JSON and XML formats need.  Raises NoValidator.
+    ``complete``: also what a slower, second library knows (FHIR, HL7 v2).  ``version``: of FHIR.
+    ``schema``: a file, which JSON and XML formats need.  Raises NoValidator.
     """
     if format in _BY_SCHEMA:
         if schema is None:
@@ -46,9 +47,8 @@ def validator(
         check = validate_completely if complete else validate_resource
         return lambda document: check(_value(document), version=version)
     if format == "hl7v2":
-        return lambda document: (
-            validate_message(document) if isinstance(document, Hl7Message) else ()
-        )
+        whole = validate_message_completely if complete else validate_message
+        return lambda document: whole(document) if isinstance(document, Hl7Message) else ()
     raise NoValidator(f"nothing is known that makes a document of format {format} valid")
 
 

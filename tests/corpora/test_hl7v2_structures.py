@@ -11,6 +11,7 @@ from hl7apy.parser import parse_message
 
 from engine.contract import FormatError
 from engine.formats.hl7v2 import Hl7Message, parse
+from engine.formats.hl7v2.complete import validate_message_completely
 from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.hl7v2.structure_table import groups_of, name_of
 from engine.formats.hl7v2.validation import validate_message
@@ -122,3 +123,13 @@ def test_every_message_can_be_validated(hl7v2_files: list[Path]) -> None:
         valid += not found
         assert all(one.place and one.problem for one in found), path
     assert valid > 20 or len(hl7v2_files) < 100
+
+
+def test_every_message_can_be_validated_completely(hl7v2_files: list[Path]) -> None:
+    more = 0
+    for path, message in messages(hl7v2_files):
+        found = validate_message_completely(message)
+        fast = validate_message(message)
+        more += len(found) > len(fast)
+        assert found[: len(fast)] == fast, path
+    assert more > 20 or len(hl7v2_files) < 100

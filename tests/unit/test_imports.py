@@ -43,6 +43,7 @@ HOMES: dict[str, set[str]] = {
     "antlr4": {"engine.mapping"},
     "fhir": {"engine.formats"},
     "fhirpathpy": {"engine.mapping"},
+    "hl7apy": {"engine.formats"},
     "httptools": {"connectors.http", "connectors.webclient"},
     "jsonpath": {"engine.mapping"},
     "jsonschema_rs": {"engine.formats"},

@@ -65,13 +65,18 @@ def _all(message: Hl7Message) -> Iterator[Finding]:
         yield from _group(groups_of(message).root)
     else:
         yield Finding("MSH-9", "no message structure is known for this type and event")
+    for segment, place in places(message):
+        yield from _fields(message, segment, place, version)
+
+
+def places(message: Hl7Message) -> Iterator[tuple[Segment, str]]:
+    """The segments with their names, numbered where several have the same: ``OBX[2]``."""
     several = Counter(segment.name for segment in message.all)
     seen: Counter[str] = Counter()
     for segment in message.all:
         name = segment.name
         seen[name] += 1
-        place = f"{name}[{seen[name]}]" if several[name] > 1 else name
-        yield from _fields(message, segment, place, version)
+        yield segment, f"{name}[{seen[name]}]" if several[name] > 1 else name
 
 
 # --- structure --------------------------------------------------------------------------------
@@ -163,12 +168,13 @@ def _fields(message: Hl7Message, segment: Segment, place: str, version: str) -> 
         if len(repetitions) > 1 and not element.repeats:
             yield Finding(f"{place}-{number}", "may not repeat")
         for one in repetitions:
-            yield from _value(message, one, f"{place}-{number}", element.type, version)
+            yield from value_findings(message, one, f"{place}-{number}", element.type, version)
 
 
-def _value(
+def value_findings(
     message: Hl7Message, text: str, place: str, datatype: str, version: str
 ) -> Iterator[Finding]:
+    """What is wrong with the form of one repetition of a field; ``version`` may be empty."""
     parts = components(datatype)
     known = defined(parts, version) if version else {n: several[-1] for n, several in parts.items()}
     pieces = text.split(message.separators.component)

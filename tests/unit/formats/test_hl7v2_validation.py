@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.formats.hl7v2 import parse
+from engine.formats.hl7v2.complete import validate_message_completely
 from engine.formats.hl7v2.validation import MOST_FINDINGS, validate_message
 
 GOOD = """\
@@ -59,3 +60,63 @@ def test_what_is_wrong(old: str, new: str, finding: str) -> None:
 
 def test_findings_end_somewhere() -> None:
     assert len(places(GOOD + "OBX|x|NM|||\n" * 300)) == MOST_FINDINGS
+
+
+def more(text: str) -> list[str]:
+    """What the complete check finds besides."""
+    message = parse(text.replace("\n", "\r").encode())
+    found = validate_message_completely(message)
+    assert not any("ecret" in str(one) for one in found)
+    fast = validate_message(message)
+    assert found[: len(fast)] == fast
+    return [str(one) for one in found[len(fast) :]]
+
+
+def test_a_good_message_is_completely_good() -> None:
+    assert more(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        ("g/dL|||||F", "g/dL|||||Secret", "OBX-11: is not in HL7 table 0085"),
+        ("HIS^MR~", "HIS&1.2.3&Secret^MR~", "PID-3.4.3: is not in HL7 table 0301"),
+        ("Secret^Anna", "Secret^Anna^^^^^secret", "PID-5.7: is not in HL7 table 0200"),
+        ("||13.5|", f"||{'1' * 17}|", "OBX-5: is longer than the 16 characters of NM"),
+        ("||13.5|", "||Secret|", "OBX-5: is not a number"),
+        ("PV1|1|I", f"PV1|1|{'I' * 21}", "PV1-2: is longer than the 20 characters of IS"),
+        ("718-7^Hemoglobin^LN\nOBX", f"{'7' * 200}\nOBX", "OBR-4.1: is longer than the 199"),
+        ("|F\nPV1", "|secret\nPV1", ""),  # a user-defined table is the site's
+        ("^^^SSA^SS", "^^^SSA^SECRET", ""),  # so are identifier types
+        ("|Secret^Anna|", '|""|', ""),
+    ],
+)
+def test_what_the_complete_check_finds(old: str, new: str, finding: str) -> None:
+    assert old in GOOD
+    found = more(GOOD.replace(old, new, 1))
+    assert found[0].startswith(finding) if finding else not found, found
+
+
+def test_a_component_of_a_component_may_be_required() -> None:
+    good = GOOD.replace("|2.5.1\n", "|2.6\n")
+    assert more(good) == []
+    found = more(good.replace("|Secret^Anna", "|&Secret^Anna"))
+    assert found == ["PID-5.1.1: is required"]
+
+
+def test_lengths_and_tables_are_those_of_the_version() -> None:
+    long = GOOD.replace("PV1|1|I", f"PV1|1|{'I' * 21}")
+    assert more(long.replace("|2.5.1\n", "|2.8\n")) == []
+    assert more(GOOD.replace("|F\nZXX", "|V\nZXX").replace("|2.5.1\n", "|2.8\n")) == []
+    assert more(GOOD.replace("|F\nZXX", "|V\nZXX")) == ["OBX-11: is not in HL7 table 0085"]
+
+
+@pytest.mark.parametrize("version", ["", "9.9", "2.1", "2.2", "2.3"])
+def test_versions_without_tables(version: str) -> None:
+    text = GOOD.replace("|2.5.1\n", f"|{version}\n").replace("|F\nZXX", "|secret\nZXX")
+    assert not any("table" in one for one in more(text))
+
+
+def test_complete_findings_end_somewhere() -> None:
+    message = parse((GOOD.strip() + "\nOBX|1|NM|1||x|||||F" * 300).replace("\n", "\r").encode())
+    assert len(validate_message_completely(message)) == MOST_FINDINGS
