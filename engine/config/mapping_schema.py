@@ -10,9 +10,9 @@ from engine.mapping.mapfile import SOURCES, TARGETS
 
 FROM_KEYS: Final = (
     "message", "messages", "version", "versions", "resource", "type", "event", "root", "when",
-    "priority", "namespaces", *LAYOUT_KEYS,
+    "priority", "namespaces", "schema", *LAYOUT_KEYS,
 )  # fmt: skip
-TO_KEYS: Final = ("message", "version", "resource", "type", "namespaces", *LAYOUT_KEYS)
+TO_KEYS: Final = ("message", "version", "resource", "type", "namespaces", "schema", *LAYOUT_KEYS)
 
 _NAME: Final = {"type": "string"}
 _ANYTHING: Final[dict[str, Any]] = {}

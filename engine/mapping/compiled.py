@@ -9,10 +9,11 @@ from typing import Any
 from engine.contract import Document, MapContext, Payload
 from engine.formats import FORMATS
 from engine.formats.delimited import DelimitedTree, Layout
-from engine.formats.xml import XML_FORMATS, XmlTree
+from engine.formats.xml import XML_FORMATS, XmlTree, xml_root
 from engine.mapping.failures import failed
 from engine.mapping.program import Program, WrongFormat, converted
 from engine.mapping.runstate import Code, Run
+from engine.mapping.schemas import Schemas
 from engine.mapping.tracing import Rule
 from engine.mapping.values import NotText, leaf, text_of, truth
 
@@ -27,6 +28,7 @@ class CompiledMapping:
     target_namespaces: Mapping[str, str]
     """Of an XML target, by prefix: those that are written on its root."""
     target_layout: Layout
+    schemas: Schemas
     version: str
     """A hash of the content of the file and its imports."""
     params: Mapping[str, str]
@@ -52,9 +54,12 @@ class CompiledMapping:
     def begin(self, document: Document, context: MapContext) -> Run:
         """The first half of `apply`: a run in which nothing is computed yet."""
         try:
-            return self.program.begin(document, context)
+            run = self.program.begin(document, context)
         except WrongFormat as error:
             raise failed("R402", self.location, f"this mapping reads {error}") from None
+        if self.schemas.source is not None:
+            self.schemas.check_source(document)
+        return run
 
     def finish(self, run: Run) -> Any:
         """The second half."""
@@ -75,9 +80,12 @@ class CompiledMapping:
         return self.written(self.apply(document, context), charset)
 
     def written(self, tree: Any, charset: str | None = None) -> Payload:
-        """A tree of `apply` in the target's format.  Raises FormatError."""
+        """A tree of `apply` in the target's format.  Raises FormatError, or MappingError when it
+        breaks the schema of ``to:``."""
         if self.target_format in XML_FORMATS:
             tree = XmlTree(tree, self.target_namespaces)
+            if self.schemas.target is not None:
+                self.schemas.check_target(xml_root(tree, self.target_format))
         elif self.target_format == "delimited":
             tree = DelimitedTree(tree, self.target_layout)
         return FORMATS[self.target_format].write(tree, charset=charset)

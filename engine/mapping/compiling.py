@@ -38,6 +38,7 @@ from engine.mapping.namespaces import known_namespaces, path_namespaces
 from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
 from engine.mapping.runstate import Code
+from engine.mapping.schemas import read_schemas
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.syntax import Diagnostic, Diagnostics, Node, Scalar, Severity
 
@@ -169,13 +170,15 @@ class _Compilation:
             self.warn_unused(used, scope)
             self.warn_unused_imports()
         program = finish(unit, scope, file.parameters, str(file.root.position))
+        schemas = read_schemas(file.root, library.attachment, self.diagnostics)
         return CompiledMapping(
             name=file.name or _name(file),
             source_format=file.source or "",
             target_format=file.target or "",
             target_namespaces=dict(file.target_namespaces),
             target_layout=file.target_layout,
-            version=self.version(),
+            schemas=schemas,
+            version=self.version(schemas.digest),
             params=dict(file.parameters),
             location=str(file.out.position),
             rules=tuple(self.outputs.rules),
@@ -285,9 +288,9 @@ class _Compilation:
                 self.file, self.imports, self.done, self.unit.used_tables, self.diagnostics
             )
 
-    def version(self) -> str:
+    def version(self, schemas: str) -> str:
         digest = sha256()
-        for part in (self.file.digest, *self.imports.digests):
+        for part in (self.file.digest, *self.imports.digests, schemas):
             digest.update(part.encode())
         return digest.hexdigest()[:16]
 

@@ -32,9 +32,18 @@ _KEYS: Final = (
 )  # fmt: skip
 _FROM: Final = (
     "format", "message", "messages", "version", "versions", "resource", "type", "event", "root",
-    "when", "priority", "namespaces", *LAYOUT_KEYS,
+    "when", "priority", "namespaces", "schema", *LAYOUT_KEYS,
 )  # fmt: skip
-_TO: Final = ("format", "message", "version", "resource", "type", "namespaces", *LAYOUT_KEYS)
+_TO: Final = (
+    "format",
+    "message",
+    "version",
+    "resource",
+    "type",
+    "namespaces",
+    "schema",
+    *LAYOUT_KEYS,
+)
 _MAP: Final = ("args", "type", "let", "key", "out", "description")
 
 

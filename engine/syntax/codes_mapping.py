@@ -172,6 +172,13 @@ ROWS: tuple[Code, ...] = (
         "line_end: crlf or lf, columns: [id, name] or [{name: id, width: 8}].",
     ),
     Code(
+        "M155",
+        _E,
+        "a schema that cannot be used",
+        "schema: of from: or to: names an XSD below mappings/, for xml, soap and cda. What it "
+        "includes or imports lies in its folder or below; nothing comes from the network.",
+    ),
+    Code(
         "M201",
         _E,
         "a table that does not say what an unmapped code means",

@@ -93,6 +93,20 @@ ROWS: tuple[Code, ...] = (
         "from: {format: delimited, …} says the separator, the quote, the header and the columns.",
     ),
     Code(
+        "R405",
+        _E,
+        "a document that breaks the schema of the mapping",
+        "from: {schema: FILE} names an XSD that every document must keep to. The message names "
+        "the first place that does not.",
+    ),
+    Code(
+        "R406",
+        _E,
+        "an output that breaks the schema of the mapping",
+        "to: {schema: FILE} names an XSD that what is sent must keep to. Mend the mapping, or give "
+        "what is missing a value.",
+    ),
+    Code(
         "R410",
         _E,
         "no mapping takes this document",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine.formats.xml.document import XmlDocument, XmlFormat
+from engine.formats.xml.document import XmlDocument, XmlFormat, content_of
 from engine.formats.xml.names import PREDECLARED, XML_FORMATS, Element
 from engine.formats.xml.narrative import elements_by_id, narrative_html
 from engine.formats.xml.texts import direct_text, place_of, text_inside
-from engine.formats.xml.writing import XmlTree, add_child, xml_lines
+from engine.formats.xml.writing import XmlTree, add_child, xml_lines, xml_root
 
 __all__ = [
     "PREDECLARED",
@@ -16,10 +16,12 @@ __all__ = [
     "XmlFormat",
     "XmlTree",
     "add_child",
+    "content_of",
     "direct_text",
     "elements_by_id",
     "narrative_html",
     "place_of",
     "text_inside",
     "xml_lines",
+    "xml_root",
 ]

@@ -25,8 +25,7 @@ class XmlDocument:
     @property
     def content(self) -> Any:
         """The root; of a SOAP envelope the first element of its body, None for an empty one."""
-        body = soap_body(self.value)
-        return self.value if body is None else next(iter(body), None)
+        return content_of(self.value)
 
 
 class XmlFormat:
@@ -86,6 +85,12 @@ _FRAGMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "cda": KNOWN_IN_FRAGMENTS,
 }
 _TYPES: Final = {"xml": "application/xml", "soap": "text/xml", "cda": "application/xml"}
+
+
+def content_of(root: Any) -> Any:
+    """The root, or the first element of a SOAP envelope's body; None for an empty one."""
+    body = soap_body(root)
+    return root if body is None else next(iter(body), None)
 
 
 def soap_body(root: Any) -> Any:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lxml import etree
 
 from engine.formats.findings import Finding
+from engine.formats.xml.texts import place_of
 
 _MOST: Final = 200
+_ROOT: Final = "carebus:/"
 _PROBLEMS: Final = {
     "SCHEMAV_ELEMENT_CONTENT": "an element is missing, or one stands where none may",
     "SCHEMAV_CVC_ELT_1": "the schema does not declare this element",
@@ -25,22 +29,78 @@ _PROBLEMS: Final = {
 class XmlSchema:
     """A compiled schema.  Files that it includes lie beside it; nothing comes from the network.
 
-    Raises ValueError when the file is no schema.  One check at a time.
+    Raises ValueError when the file is no schema.  The log of findings is the schema's: of two
+    threads that check at once each knows whether its document is wrong, but may name the other's
+    place.
     """
 
     def __init__(self, path: Path) -> None:
-        parser = etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False)
         try:
-            self._schema = etree.XMLSchema(etree.parse(path, parser))
+            self._schema = etree.XMLSchema(etree.parse(path, _parser()))
         except (OSError, etree.LxmlError) as error:
             raise ValueError(f"not a usable XML Schema ({type(error).__name__})") from None
+
+    @classmethod
+    def attached(cls, path: str, read: Callable[[str], bytes | None]) -> Self:
+        """A schema whose files ``read`` gives by their paths; those that it includes or imports
+        are below its own folder.
+
+        Raises ValueError: a file is not there, outside the folder, or no schema.
+        """
+        files = _Files(path, read)
+        parser = _parser()
+        parser.resolvers.add(files)
+        made = cls.__new__(cls)
+        try:
+            root = etree.fromstring(files.content(_ROOT + path), parser, base_url=_ROOT + path)
+            made._schema = etree.XMLSchema(root)
+        except etree.LxmlError as error:
+            problem = f"{files.refused} cannot be read" if files.refused else type(error).__name__
+            raise ValueError(f"not a usable XML Schema ({problem})") from None
+        return made
 
     def validate(self, root: Any) -> tuple[Finding, ...]:
         """What is wrong with an element tree."""
         if self._schema.validate(root):
             return ()
         log = self._schema.error_log
-        return tuple(Finding(entry.path or "", _problem(entry.type_name)) for entry in log[:_MOST])
+        found = [(entry.path or "", _problem(entry.type_name)) for entry in log[:_MOST]]
+        whole = deepcopy(root).getroottree()  # the places count from here, wherever the root was
+        return tuple(Finding(_place(whole, path), problem) for path, problem in found) or (
+            Finding("", "breaks the schema"),
+        )
+
+
+class _Files(etree.Resolver):  # type: ignore[misc]
+    """Every file of a schema comes from here: what it does not give is not looked for elsewhere."""
+
+    def __init__(self, path: str, read: Callable[[str], bytes | None]) -> None:
+        super().__init__()
+        self._folder = _ROOT + path[: path.rfind("/") + 1]
+        self._read = read
+        self.refused = ""
+
+    def content(self, url: str) -> bytes:
+        name = url.removeprefix(_ROOT)
+        found = self._read(name) if url.startswith(self._folder) else None
+        if found is None or b"<!DOCTYPE" in found:
+            self.refused = self.refused or f"'{name}'"
+            raise ValueError(f"not a usable XML Schema ('{name}' cannot be read)")
+        return found
+
+    def resolve(self, system_url: str, public_id: str, context: Any) -> Any:
+        return self.resolve_string(self.content(system_url), context, base_url=system_url)
+
+
+def _place(whole: Any, path: str) -> str:
+    """The log counts elements (``/*/*[2]``) where there is a default namespace; people want
+    names."""
+    found = whole.xpath(path) if path else []
+    return place_of(found[0]) if found else path
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False)
 
 
 def _problem(name: str) -> str:

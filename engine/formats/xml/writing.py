@@ -43,7 +43,7 @@ def write_xml(tree: Any, format: str, charset: str | None = None) -> Payload:
     wanted = UTF_8 if charset is None else find_charset(charset)
     if wanted is None:
         raise format_error("CHARSET-UNKNOWN", stage=Stage.MAPPING)
-    root = _root(tree, format) if isinstance(tree, XmlTree) else tree
+    root = xml_root(tree, format) if isinstance(tree, XmlTree) else tree
     text: str = etree.tostring(root, encoding="unicode")
     name = "UTF-8" if wanted is UTF_8 else wanted.codec.upper()
     whole = f'<?xml version="1.0" encoding="{name}"?>\n{text}\n'
@@ -58,8 +58,11 @@ def write_xml(tree: Any, format: str, charset: str | None = None) -> Payload:
 _TYPES: Final = {"xml": "application/xml", "soap": "text/xml", "cda": "application/xml"}
 
 
-def _root(given: XmlTree, format: str) -> Any:
-    """The root element.  What a SOAP mapping gives without an envelope gets one."""
+def xml_root(given: XmlTree, format: str) -> Any:
+    """The root element.  What a SOAP mapping gives without an envelope gets one.
+
+    Raises FormatError: XML-TREE.
+    """
     namespaces = {**PREDECLARED[format], **given.namespaces}
     tree = given.tree
     if not isinstance(tree, Mapping) or len(tree) != 1:
