@@ -10,7 +10,7 @@ from engine.formats.hl7v2 import Segment
 from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.null import NULL
 from engine.formats.xml import Element, narrative_html, text_inside
-from engine.mapping.ast import SEGMENTED, Call
+from engine.mapping.ast import SEGMENTED, Call, Expr, Number, Path, Variable
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.elements import GROUPS, Component, Repetition, groups, whole_text
 from engine.mapping.failures import FunctionError, failed
@@ -18,6 +18,7 @@ from engine.mapping.form import literal_of
 from engine.mapping.functions.lists import flat
 from engine.mapping.functions.text import texts_of
 from engine.mapping.operators import otherwise
+from engine.mapping.paths_hl7v2 import field_exists, first_of
 from engine.mapping.placed import noting
 from engine.mapping.runstate import DOCUMENT, MAX_TEXT, Run
 from engine.mapping.values import leaf, text_of
@@ -101,17 +102,40 @@ def compile_exists(compiler: ExpressionCompiler, call: Call) -> Compiled:
     inner = compiler.node(call.arguments[0])
     if inner.constant:
         return constant(inner.value not in (None, NULL, []))
+    fast = _field_exists(compiler, call.arguments[0])
+    if fast is not None:
+        return fast
     code = noting(inner.code, tested=True) if compiler.unit.trace else inner.code
 
     def exists(run: Run) -> bool:
         value = code(run)
-        if value is None or value is NULL:
-            return False
-        if value.__class__ is Repetition or value.__class__ is Component:
-            return whole_text(run, value) not in (None, NULL)
-        return value.__class__ is not list or bool(value)
+        return is_there(run, value)
 
     return Compiled(exists)
+
+
+def _field_exists(compiler: ExpressionCompiler, node: Expr) -> Compiled | None:
+    """``exists($x.5)`` without making a node of a field that is not there."""
+    match node:
+        case Path(Variable(name), (Number(number),)) if compiler.unit.format in SEGMENTED:
+            binding = compiler.scope.find(name)
+            if binding is None or binding.holds_segment or compiler.unit.trace:
+                return None
+
+            def slow(run: Run, node: Any) -> bool:
+                return is_there(run, first_of(run, node, number))
+
+            return Compiled(field_exists(binding.cell, number, slow))
+    return None
+
+
+def is_there(run: Run, value: Any) -> bool:
+    """Whether a node holds something: of a field or component any of its parts."""
+    if value is None or value is NULL:
+        return False
+    if value.__class__ is Repetition or value.__class__ is Component:
+        return whole_text(run, value) not in (None, NULL)
+    return value.__class__ is not list or bool(value)
 
 
 def compile_count(compiler: ExpressionCompiler, call: Call) -> Compiled:

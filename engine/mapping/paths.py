@@ -35,7 +35,7 @@ from engine.mapping.paths_tree import names_from, row_cell
 from engine.mapping.paths_xml import compile_xml_path
 from engine.mapping.runstate import UNREAD, Code, Run
 from engine.mapping.scope import Scope
-from engine.mapping.selection import Advance, Selector, node_code, value_code
+from engine.mapping.selection import Advance, Selector, every_step, node_code, value_code
 from engine.mapping.values import NotText, leaf
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ def _fast_path(
             return Compiled(lambda run: every(run) or None)
         return None
     cell_of_root = _root_cell(compiler, root)
-    if cell_of_root is None or not as_value:
+    if cell_of_root is None:
         return None
+    if not as_value:
+        return _variable_path(compiler, cell_of_root, steps)
     if plain and 1 <= len(numbers) <= 2 and compiler.unit.format in SEGMENTED:
 
         def slow(run: Run, node: Any) -> Any:
@@ -149,6 +151,30 @@ def _fast_path(
     ):
         names = tuple(step.name for step in steps if isinstance(step, Name))
         return Compiled(names_from(cell_of_root, names, compiler.unit.format == "fhir"))
+    return None
+
+
+def _variable_path(
+    compiler: ExpressionCompiler, cell: int, steps: tuple[Step, ...]
+) -> Compiled | None:
+    """``$x.5``, ``$x.5[*]`` and ``$x.OBX[*]`` as nodes."""
+    if compiler.unit.format not in SEGMENTED:
+        return None
+    match steps:
+        case (Number(number),):
+            return Compiled(hl7.variable_node(cell, number))
+        case (Number(number), Every()):
+
+            def repetitions(run: Run, node: Any) -> Any:
+                return every_step(run, node, number)
+
+            return Compiled(hl7.variable_every(cell, number, repetitions))
+        case (Name(name), Every()):
+
+            def parts(run: Run, node: Any) -> Any:
+                return every_step(run, node, name)
+
+            return Compiled(hl7.variable_named(cell, name, parts))
     return None
 
 

@@ -131,11 +131,19 @@ def first_repetition(cell: int, number: int) -> Code:
 
 
 def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Code:
-    """``$x.5``: a component of a repetition, else what ``slow`` finds."""
+    """``$x.5``: a component of a repetition or a field of a segment, else what ``slow`` finds."""
     before = number - 1
 
     def code(run: Run) -> Any:
         node = run[cell]
+        if node.__class__ is Segment:
+            fields = node.fields
+            if number >= len(fields):
+                return None
+            text = fields[number]
+            if text.isalnum():
+                return text
+            return slow(run, node) if text else None
         if node.__class__ is Repetition:
             if before >= len(node):
                 return None
@@ -151,18 +159,98 @@ def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Co
 
 
 def variable_part_text(cell: int, number: int, part: int, slow: Callable[[Run, Any], Any]) -> Code:
-    """``$x.5.1``: a sub-component of a repetition, else what ``slow`` finds."""
+    """``$x.5.1``: a sub-component of a repetition or a component of a segment's field, else what
+    ``slow`` finds."""
     if part == 1:
         return variable_text(cell, number, slow)
-    before, last = number - 1, part - 1
+    before, last, header = number - 1, part - 1, number < 3
 
     def code(run: Run) -> Any:
         node = run[cell]
+        if node.__class__ is Segment:
+            fields = node.fields
+            if number >= len(fields) or run[COMPONENT] not in fields[number]:
+                return None
+            return slow(run, node) if header else part_of_field(run, fields[number], part)
         if node.__class__ is Repetition:
             if before >= len(node) or run[SUBCOMPONENT] not in node[before]:
                 return None
             parts = node[before].split(run[SUBCOMPONENT], part)
             return decode(run, parts[last]) if last < len(parts) else None
+        return None if node is None else slow(run, node)
+
+    return code
+
+
+def part_of_field(run: Run, text: str, part: int) -> Any:
+    """A component of a raw field's first repetition, as text."""
+    if run[REPETITION] in text:
+        text = text.partition(run[REPETITION])[0]
+    parts = text.split(run[COMPONENT], part)
+    if part > len(parts):
+        return None
+    text = parts[part - 1]
+    return component_leaf(run, text) if text else None
+
+
+def variable_node(cell: int, number: int) -> Code:
+    """``$x.5`` as a node; a list stands for its first item."""
+
+    def code(run: Run) -> Any:
+        node = run[cell]
+        if node.__class__ is Segment:
+            fields = node.fields
+            if number >= len(fields) or not fields[number]:
+                return None
+            return first_of(run, node, number)
+        return None if node is None else first_of(run, node, number)
+
+    return code
+
+
+def variable_every(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Code:
+    """``$x.5[*]`` as nodes."""
+
+    def code(run: Run) -> Any:
+        node = run[cell]
+        if node.__class__ is Segment:
+            fields = node.fields
+            if number >= len(fields) or not fields[number]:
+                return None
+            return slow(run, node)
+        return None if node is None else slow(run, node)
+
+    return code
+
+
+def field_exists(cell: int, number: int, slow: Callable[[Run, Any], bool]) -> Code:
+    """``exists($x.5)``."""
+
+    def code(run: Run) -> bool:
+        node = run[cell]
+        if node.__class__ is Segment:
+            fields = node.fields
+            if number >= len(fields):
+                return False
+            text = fields[number]
+            if text.isalnum():
+                return True
+            return slow(run, node) if text else False
+        return False if node is None else slow(run, node)
+
+    return code
+
+
+def variable_named(cell: int, name: str, slow: Callable[[Run, Any], Any]) -> Code:
+    """``$g.OBX[*]`` and ``$g.OBSERVATION[*]``."""
+    segments = len(name) == 3
+
+    def code(run: Run) -> Any:
+        node = run[cell]
+        if node.__class__ is SegmentGroup:
+            if segments:
+                return node.all(name) or None
+            return node.named(name) or None
         return None if node is None else slow(run, node)
 
     return code

@@ -181,6 +181,11 @@ def _every(before: Code, step: int | str, choices: bool) -> Code:
     return every
 
 
+def every_step(run: Run, node: Any, step: int | str) -> Any:
+    """All that is one step below a node of a segmented source, or None."""
+    return [item for item in step_from(run, node, step, False) if item is not None] or None
+
+
 def value_code(root: Code, advances: tuple[Advance, ...], choices: bool) -> Code:
     """The path's values: decoded, missing ones left out.  May raise NotText."""
     node = node_code(root, advances, choices)

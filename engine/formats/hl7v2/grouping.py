@@ -73,6 +73,8 @@ class SegmentGroup:
         return [self.tree.segment(at) for at in range(self.start, self.end)]
 
     def _visible(self, name: str) -> list[int]:
+        if name not in self.tree.present:
+            return []
         group = self.place.group
         if name in group.own:
             return self._own(name)
@@ -136,11 +138,12 @@ class SegmentGroup:
 class GroupTree:
     """The groups of one message; ``root`` is the message itself."""
 
-    __slots__ = ("_numbers", "document", "names", "owners", "root", "steps")
+    __slots__ = ("_numbers", "document", "names", "owners", "present", "root", "steps")
 
     def __init__(self, document: Hl7Message, structure: Structure) -> None:
         self.document = document
         self.names, self._numbers = document.outline()
+        self.present = frozenset(self.names)
         self.owners: list[SegmentGroup] = []
         self.steps = 0
         """How many possible places were looked at: proof that it grows with the message."""
