@@ -69,6 +69,8 @@ def _complete(
     if entries.__class__ is not list:
         entries = [] if entries is None else [entries]
     waiting = dict(resources)
+    if _doubled(entries):
+        entries = _united(entries)
     for entry in entries:
         if entry.__class__ is not dict:
             continue
@@ -88,6 +90,32 @@ def _complete(
         entries.append(entry)
     if entries:
         bundle["entry"] = entries
+
+
+def _doubled(entries: list[Any]) -> bool:
+    """Whether any two entries have the same URL, which a transaction must not have (bdl-7)."""
+    urls = [_plain(one.get("fullUrl")) for one in entries if one.__class__ is dict]
+    named = [url for url in urls if url is not None]
+    return len(named) != len(set(named))
+
+
+def _united(entries: list[Any]) -> list[Any]:
+    """Entries of one URL as one: the first, filled in with what only the others have."""
+    found: dict[Any, dict[str, Any]] = {}
+    united = []
+    for entry in entries:
+        url = _plain(entry.get("fullUrl")) if entry.__class__ is dict else None
+        first = found.get(url) if url is not None else None
+        if first is None:
+            if url is not None:
+                found[url] = entry
+            united.append(entry)
+            continue
+        resource, more = first.get("resource"), entry.get("resource")
+        if resource.__class__ is dict and more.__class__ is dict:
+            for key in more:
+                resource.setdefault(key, more[key])
+    return united
 
 
 def _complete_entry(entry: dict[str, Any], mark: Callable[[str], Any], where: str) -> None:

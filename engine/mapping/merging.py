@@ -24,14 +24,26 @@ def merging(parts: tuple[tuple[Code, str], ...]) -> Code:
             part = code(run)
             if part is not None:
                 if part.__class__ is not dict:
-                    raise failed("R306", where, "a part of $merge is an object")
-                if out is None:
+                    out = _all(out, part, where)
+                elif out is None:
                     out = part
                 else:
                     join(out, part)
         return out
 
     return merging
+
+
+def _all(out: Any, parts: Any, where: str) -> Any:
+    """With each of a loop's parts."""
+    for part in parts if parts.__class__ is list else (parts,):
+        if part.__class__ is not dict:
+            raise failed("R306", where, "a part of $merge is an object")
+        if out is None:
+            out = part
+        else:
+            join(out, part)
+    return out
 
 
 def join(out: dict[Any, Any], part: dict[Any, Any]) -> None:

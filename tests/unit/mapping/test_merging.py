@@ -19,6 +19,7 @@ maps:
   B: {args: [x], out: {k: other, l: [{b: = $x.1}], o: {p: 2, q: {s: 2}}, m: n}}
   L: {args: [x], out: [{a: = $x.1}, {b: = $x.1}]}
   E: {args: [x], out: {k: = $x.9}}
+  T: {args: [x], out: [= $x.1]}
 """
 
 
@@ -45,6 +46,8 @@ maps:
          {"a": [{"n": "1", "m": 1}, {"n": "2", "m": 2}]}),
         ("{$merge: [{a: x}, {a: [y]}, {a: [z]}, {a: w}, {b: {c: d}}, {b: [{e: f}]}]}",
          {"a": ["x", "y", "z", "w"], "b": [{"c": "d"}, {"e": "f"}]}),
+        ("{$merge: [{k: v}, {$for: 'o in OBX[*]', a: [= $o.1]}, {$use: L, $with: {x: = PID-3}}]}",
+         {"k": "v", "a": ["1", "2", "77"], "b": "77"}),
         ("{a: [{$use: L, $with: {x: = PID-3}}, z]}", {"a": [{"a": "77"}, {"b": "77"}, "z"]}),
         ("{a: [{$use: L, $with: {x: = PID-3}}]}", {"a": [{"a": "77"}, {"b": "77"}]}),
         ("{a: \"= PID-3[*] | each('L')\"}",
@@ -80,7 +83,7 @@ out:
 
 def test_a_part_that_is_no_object_stops_the_mapping() -> None:
     with pytest.raises(MappingError) as caught:
-        mapped("out: {$merge: [{a: b}, {$use: L, $with: {x: = PID-3}}]}" + MAPS, MESSAGE)
+        mapped("out: {$merge: [{a: b}, {$use: T, $with: {x: = PID-3}}]}" + MAPS, MESSAGE)
     assert caught.value.info.code == "R306"
     assert "77" not in str(caught.value)
 
