@@ -1,4 +1,5 @@
-"""``python -m engine.guide --tables DIR --out mappings/lib/v2``: write the library anew."""
+"""``python -m engine.guide --tables DIR --mappings mappings``: write the library of segment maps
+anew, and the complete mappings that are put together from it."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from engine.guide.composing import compose_all, message_summary
 from engine.guide.library import Coverage, Library, build
 
+LIBRARY = "lib/v2"
 FOLDERS = ("datatypes", "segments", "codesystems")
 
 
@@ -18,6 +21,12 @@ def read_tables(folder: Path) -> dict[str, dict[str, str]]:
         name: {path.name: path.read_text("utf-8") for path in sorted((folder / name).glob("*.csv"))}
         for name in FOLDERS
     }
+
+
+def read_messages(folder: Path) -> dict[str, str]:
+    """The message tables by the name of their file.  Raises OSError."""
+    paths = sorted((folder / "messages").glob("*.csv"))
+    return {path.name: path.read_text("utf-8") for path in paths}
 
 
 def write(library: Library, out: Path) -> None:
@@ -49,12 +58,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--tables", type=Path, required=True, help="the guide's folder of CSV files"
     )
-    parser.add_argument("--out", type=Path, required=True, help="usually mappings/lib/v2")
+    parser.add_argument("--mappings", type=Path, required=True, help="the project's mappings")
     parser.add_argument("--left", action="store_true", help="list the rows that are left out")
     given = parser.parse_args(arguments)
     library = build(read_tables(given.tables))
-    write(library, given.out)
+    write(library, given.mappings / LIBRARY)
     print(summary(library.coverage, left=given.left))
+    composed = compose_all(read_messages(given.tables), given.mappings)
+    for one in composed:
+        (given.mappings / f"{one.name}.yaml").write_text(one.text, "utf-8")
+    print(message_summary(composed, left=given.left))
     return 0
 
 

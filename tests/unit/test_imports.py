@@ -32,7 +32,7 @@ BELOW["flow"] = BELOW["config"] | {"config", "store", "broker", "observe", "sett
 BELOW["api"] = BELOW["flow"] | {"flow"}
 BELOW["cli"] = BELOW["api"] | {"api"}
 BELOW["demo"] = BELOW["cli"] | {"cli"}
-BELOW["guide"] = {"contract", "formats"}
+BELOW["guide"] = {"contract", "formats", "syntax"}
 BELOW["testing"] = {"contract", "units", "formats"}
 FOR_CONNECTORS = {"contract", "units", "formats"}
 
