@@ -66,6 +66,10 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
             raise failed("R307", where, f"map '{name}' gives no resource to refer to")
         url = _url_by_key(run, kind, keys) or url_by_content(kind, resource, where)
         first = entries.resources.setdefault(url, resource)
+        if first is not resource and _contradicts(first, resource):
+            # Two people under one number, or one person spelled twice: nothing is lost.
+            url = urn_uuid.call(kind, url, url_by_content(kind, resource, where))
+            first = entries.resources.setdefault(url, resource)
         if first is not resource:
             for key in resource:
                 first.setdefault(key, resource[key])
@@ -106,6 +110,13 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
         return {"reference": url if rule is None else Traced(url, rule, [])}
 
     return tracing if trace else refer
+
+
+def _contradicts(first: dict[str, Any], again: dict[str, Any]) -> bool:
+    """Whether the two say different things of what both speak of."""
+    return any(
+        key in first and untraced(first[key]) != untraced(value) for key, value in again.items()
+    )
 
 
 def _read_again(first: Any, again: Any) -> None:

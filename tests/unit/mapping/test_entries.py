@@ -142,7 +142,7 @@ def test_a_deletion_and_a_bundle_of_another_type_stay_as_they_are() -> None:
 
 
 def test_the_same_identity_again_fills_in_what_the_first_lacked() -> None:
-    document = hl7("PID|1||1^Doc", "PV1|1||||||1^Other")
+    document = hl7("PID|1||1^Doc", "PV1|1||||||1^Doc^1970")
     text = DOCTOR.replace("name: [{", "birthDate: = $xcn.3\n      name: [{")
     out = (
         "out: {resourceType: Bundle, type: collection, a: \"= PID-3 | refer('Doctor')\","
@@ -155,6 +155,19 @@ def test_the_same_identity_again_fills_in_what_the_first_lacked() -> None:
     (entry,) = mapped(out + text, later)["entry"]
     assert entry["resource"]["name"] == [{"family": "Other"}]
     assert entry["resource"]["birthDate"] == "1970"
+
+
+def test_two_that_contradict_each_other_under_one_identity_stay_two() -> None:
+    document = hl7("PID|1||1^Doc~1^Doc", "PV1|1||||||1^Other")
+    out = (
+        "out: {resourceType: Bundle, type: collection, a: \"= PID-3[*] | refer('Doctor')\","
+        " b: \"= PV1-7 | refer('Doctor')\"}"
+    )
+    bundle = mapped(out + DOCTOR, document)
+    first, other = bundle["entry"]
+    assert bundle["a"] == [{"reference": first["fullUrl"]}] * 2
+    assert bundle["b"] == {"reference": other["fullUrl"]}
+    assert [one["resource"]["name"][0]["family"] for one in (first, other)] == ["Doc", "Other"]
 
 
 def test_an_entry_of_the_mapping_itself_is_filled_in_not_doubled() -> None:
