@@ -21,6 +21,15 @@ _MARKS: Final = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+_FRAGMENTS: Final = frozenset(
+    "recordTarget component section entry act observation organizer procedure encounter supply "
+    "substanceAdministration".split()
+)
+"""Parts of CDA documents that are passed on alone, often without their namespace."""
+_TELLING: Final = re.compile(
+    r"2\.16\.840\.1\.113883\.|<(?:patientRole|originalText|entryRelationship)\b"
+)
+"""HL7's object identifiers, or elements that only HL7 v3 has."""
 _BLANK: Final = " \t\r\n\x0b\x1c\x00\ufeff"
 _HL7: Final = re.compile(r"(?:MSH|FHS|BHS)[^A-Za-z0-9\s]")
 _ROOT: Final = re.compile(
@@ -44,6 +53,8 @@ def detect(body: bytes) -> str:
     if text.startswith("<"):
         name, namespace = root_element(text)
         if namespace == CDA_NAMESPACE or name == "ClinicalDocument":
+            return "cda"
+        if not namespace and name in _FRAGMENTS and _TELLING.search(text):
             return "cda"
         return "soap" if name == "Envelope" else "xml"
     raise format_error("FORMAT-UNKNOWN")

@@ -32,6 +32,8 @@ CDA = '<?xml version="1.0"?>\n<!-- a > b -->\n<ClinicalDocument xmlns="urn:hl7-o
         (b'<act xmlns="urn:hl7-org:v3"/>', "cda"),
         (b"<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body/>", "soap"),
         (b"<order><id>1</id></order>", "xml"),
+        (b'<section><templateId root="2.16.840.1.113883.10.20.22.2.6"/></section>', "cda"),
+        (b"<section><title>not of CDA</title></section>", "xml"),
     ],
 )
 def test_formats_are_known_by_their_start(body: bytes, format: str) -> None:
