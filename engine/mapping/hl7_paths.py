@@ -37,7 +37,9 @@ from engine.syntax.nearest import did_you_mean
 if TYPE_CHECKING:
     from engine.mapping.expressions import ExpressionCompiler
 
-_IDENTIFIERS: Final = frozenset({"CX", "EI"})
+_IDENTIFIERS: Final = frozenset({"CX", "EI", "EIP"})
+_IDS_WITHIN: Final = frozenset({("XCN", 1), ("XON", 3), ("XON", 10)})
+"""Components that are a person's or an organization's identifier."""
 _FREE: Final = frozenset({"varies", "-", "var"})
 
 
@@ -55,7 +57,7 @@ def check_path(
     field, *below = numbers
     place = f"{name}-{field.number}"
     found = _known(compiler, field, place, fields.get(field.number, ()), name, fields)
-    if found and as_value and compiler.unit.notes:
+    if found and as_value and compiler.unit.target:  # not of a channel or a route
         _warn_of_repetitions(compiler, name, field, fields[field.number], rest)
     for step in below:
         if not found:
@@ -165,10 +167,19 @@ def _warn_of_repetitions(
     behind = rest[rest.index(field) + 1 :]
     if behind and isinstance(behind[0], Every | Index | Where):
         return
-    repeats = [element for element in entries if element.repeats]
-    if not repeats:
+    version = compiler.unit.version
+    known = [one for one in entries if not version or version in one.versions]
+    if not any(element.repeats for element in known):
         return
-    identifier = any(element.type in _IDENTIFIERS for element in repeats)
+    component = behind[0].number if behind and isinstance(behind[0], Number) else 0
+    ids = [
+        element.repeats
+        for element in known
+        if element.type in _IDENTIFIERS or (element.type, component) in _IDS_WITHIN
+    ]
+    identifier = bool(ids) and all(ids)  # ORC-2 repeats in 2.3 alone: a note
+    if not identifier and not compiler.unit.notes:
+        return
     compiler.unit.diagnostics.add(
         "M723" if identifier else "M722",
         compiler.place(field),

@@ -397,10 +397,11 @@ ROWS: tuple[Code, ...] = (
     ),
     Code(
         "M723",
-        _I,
+        _W,
         "any identifier is read",
         "Which of several identifiers comes first differs from sender to sender. Choose by type or "
-        "authority: PID-3[.5 == 'MR']; or write [1]. Shown by carebus lint --notes.",
+        "authority: PID-3[.5 == 'MR']; or write [1]. Identifiers are fields of the datatypes CX, EI "
+        "and EIP, and the id numbers of XCN and XON.",
     ),
     Code(
         "M724",

@@ -61,7 +61,7 @@ to: {format: json}
 params: {tenant: text}
 out:
   tenant: = $tenant
-  id: = PID-3.1!
+  id: = PID-3[1].1!
   sex: = PID-8 | table('Sex')
   died: = PID-29
 tables:

@@ -88,7 +88,7 @@ mapping: to-json
 from: {format: hl7v2, message: ADT_A01}
 to: {format: json}
 out:
-  patient: = PID-3.1
+  patient: = PID-3[1].1
 """
 ROUTES = """\
 routes:

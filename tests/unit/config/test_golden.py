@@ -151,7 +151,7 @@ CASES: dict[str, Files] = {
     "C205": routes(", mapping: to-json", ""),
     "C205-source": {
         "mappings/to-json.yaml": MAPPING.replace("hl7v2, message: ADT_A01", "json").replace(
-            "PID-3.1", "$src.id"
+            "PID-3[1].1", "$src.id"
         )
     },
     "C205-target": {"channels/emr.yaml": OUTBOUND.replace("json", "fhir")},

@@ -15,7 +15,7 @@ def test_a_base_counts_as_used_and_its_changes_reach_the_overlay(tmp_path: Path)
     assert set(first.mappings) == {"site", "to-json"}
     target = first.routes[0].targets[0].mapping
     assert target is first.mappings["site"]
-    changed = {**FILES, "mappings/to-json.yaml": MAPPING.replace("PID-3.1", "PID-3.4")}
+    changed = {**FILES, "mappings/to-json.yaml": MAPPING.replace("PID-3[1].1", "PID-3[1].4")}
     second = configuration(tmp_path, changed)
     assert second.mappings["site"].version != first.mappings["site"].version
     assert second.version != first.version

@@ -22,7 +22,7 @@ FILES = {
     "channels/his.yaml": f"{INBOUND}structures: structures/our-lab.txt\n",
     "structures/our-lab.txt": OWN,
     "mappings/to-json.yaml": MAPPING.replace("ADT_A01", "[ORU_R01, ZLB_Z01]").replace(
-        "  patient: = PID-3.1",
+        "  patient: = PID-3[1].1",
         '  n:\n    - $for: "s in SPECIMEN[*]"\n      n: = count($s.OBSERVATION[*])\n'
         "  results: = count(RESULT[*])",
     ),
