@@ -21,10 +21,10 @@ _MARKS: Final = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-_FRAGMENTS: Final = frozenset(
-    "recordTarget component section entry act observation organizer procedure encounter supply "
-    "substanceAdministration".split()
-)
+_FRAGMENTS: Final = (
+    "recordTarget", "component", "section", "entry", "act", "observation", "organizer",
+    "procedure", "encounter", "supply", "substanceAdministration",
+)  # fmt: skip
 """Parts of CDA documents that are passed on alone, often without their namespace."""
 _TELLING: Final = re.compile(
     r"2\.16\.840\.1\.113883\.|<(?:patientRole|originalText|entryRelationship)\b"
