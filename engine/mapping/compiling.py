@@ -14,6 +14,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from engine.formats.fhir.definitions import definitions
+from engine.formats.hl7v2.dictionary import components
 from engine.mapping.ast import SEGMENTED, Segment
 from engine.mapping.bundles import completion
 from engine.mapping.closures import Compiled
@@ -32,6 +33,8 @@ from engine.mapping.mapfile import (
     fhir_version,
     read_file,
     target_resource,
+    target_types,
+    target_version,
 )
 from engine.mapping.message_headers import header_completion
 from engine.mapping.namespaces import known_namespaces, path_namespaces
@@ -41,6 +44,7 @@ from engine.mapping.runstate import Code
 from engine.mapping.schemas import read_schemas
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.syntax import Diagnostic, Diagnostics, Node, Scalar, Severity
+from engine.syntax.nearest import did_you_mean
 
 _PATH = re.compile(r"(?:\$\w+|[A-Z][A-Z0-9]{2}-\d+)(?:\.\d+)*")
 
@@ -146,6 +150,7 @@ class _Compilation:
         self.unit.messages = self.file.messages
         self.outputs = OutputCompiler(self.unit, self.file.target)
         self.outputs.namespaces = known_namespaces(self.file.target, self.file.target_namespaces)
+        self.outputs.version = target_version(self.file.root)
         self.imports = read_imports(self.file, self.library, self.diagnostics)
         self.maps, self.unit.tables = self.imports.maps, self.imports.tables
         self.unit.map_named = self.map_named
@@ -160,6 +165,7 @@ class _Compilation:
         if file.let is not None:
             lets = self.outputs.lets(file.let, inner)
         assert file.out is not None  # noqa: S101
+        self.read_types()
         out = self.outputs.compile(file.out, inner, "")
         used = set(self.done)
         for name in file.maps:
@@ -190,6 +196,20 @@ class _Compilation:
             else completion(unit, file.out.position),
             traced=lambda: _Compilation(file, library, Diagnostics(), True).compile(),
         )
+
+    def read_types(self) -> None:
+        """The maps that ``$copy`` calls for fields of a datatype."""
+        for key, value in target_types(self.file.root):
+            found = self.map_named(value.text)
+            if found is None or len(found.arguments) != 1 or not components(key.text):
+                self.diagnostics.at(
+                    "M304",
+                    value if components(key.text) else key,
+                    "types: names HL7 datatypes, and for each a map of one argument",
+                    help=did_you_mean(value.text, self.maps),
+                )
+            else:
+                self.outputs.types[key.text] = found
 
     def check_output(self) -> None:
         """FHIR's definitions, for what this file writes itself; imports are checked as files."""

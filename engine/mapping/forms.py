@@ -16,6 +16,12 @@ from engine.mapping.forms_queries import (
     compile_jsonpath_form,
     compile_xpath,
 )
+from engine.mapping.forms_segments import (
+    compile_following,
+    compile_preceding,
+    compile_segment_name,
+    compile_segments,
+)
 from engine.mapping.forms_tables import compile_coding, compile_reverse, compile_table
 from engine.mapping.forms_values import (
     compile_concat,
@@ -87,6 +93,40 @@ _ALL: Final = (
         1,
         1,
         compile_group,
+    ),
+    Form(
+        "segments",
+        "segments()",
+        "All segments of an HL7 v2 message in their order, without its MSH.",
+        0,
+        0,
+        compile_segments,
+    ),
+    Form(
+        "following",
+        "following(segment, 'TQ1', 'ORC', …)",
+        "The segments of the first name that stand behind a segment, up to the first of the other "
+        "names: an order's TQ1s, up to the next ORC.",
+        2,
+        20,
+        compile_following,
+    ),
+    Form(
+        "preceding",
+        "preceding(segment, 'OBR', 'ORC', …)",
+        "The nearest segment of the first name before a segment, unless one of the other names "
+        "stands between.",
+        2,
+        20,
+        compile_preceding,
+    ),
+    Form(
+        "segment_name",
+        "segment_name(segment)",
+        "The name of a segment: `PID`.",
+        1,
+        1,
+        compile_segment_name,
     ),
     Form(
         "text",

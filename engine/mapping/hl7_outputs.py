@@ -17,7 +17,7 @@ from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
-_OPEN: Final = frozenset({"$use", "$case", "$first", "$merge", "$refer", "$raise"})
+_OPEN: Final = frozenset({"$use", "$case", "$first", "$merge", "$refer", "$raise", "$copy"})
 _FILLED: Final = frozenset({1, 2, 18})
 
 

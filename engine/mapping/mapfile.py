@@ -35,15 +35,9 @@ _FROM: Final = (
     "when", "priority", "namespaces", "schema", *LAYOUT_KEYS,
 )  # fmt: skip
 _TO: Final = (
-    "format",
-    "message",
-    "version",
-    "resource",
-    "type",
-    "namespaces",
-    "schema",
+    "format", "message", "version", "resource", "type", "namespaces", "schema", "types",
     *LAYOUT_KEYS,
-)
+)  # fmt: skip
 _MAP: Final = ("args", "type", "let", "key", "out", "description")
 
 
@@ -203,6 +197,19 @@ def fhir_version(root: Mapping) -> str | None:
 def target_resource(root: Mapping) -> str | None:
     """``to: {resource: Bundle}``."""
     return _of_target(root, "resource")
+
+
+def target_version(root: Mapping) -> str:
+    """``to: {format: hl7v2, version: 2.5.1}``; empty when it is not said."""
+    return (_of_target(root, "version") or "") if _of_target(root, "format") == "hl7v2" else ""
+
+
+def target_types(root: Mapping) -> tuple[tuple[Scalar, Scalar], ...]:
+    """``to: {types: {XTN: PhoneTo28}}``: what ``$copy`` makes of a field of an HL7 v2 datatype."""
+    to = root.get("to")
+    given = to.get("types") if isinstance(to, Mapping) else None
+    entries = given.entries if isinstance(given, Mapping) else ()
+    return tuple((key, value) for key, value in entries if isinstance(value, Scalar))
 
 
 def _keys_of_target(root: Mapping) -> tuple[str, ...]:

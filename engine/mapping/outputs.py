@@ -26,6 +26,7 @@ from engine.mapping.ast import (
     Where,
 )
 from engine.mapping.closures import Compiled, constant
+from engine.mapping.copying import compile_copy
 from engine.mapping.directives import (
     SPREADS,
     compile_case,
@@ -49,7 +50,7 @@ from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_xml import origin_code
 from engine.mapping.placed import filling, testing
 from engine.mapping.runstate import ACCOUNT, SOURCES, Code, Run
-from engine.mapping.scope import Binding, Scope, Unit
+from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.mapping.tables import literal_text
 from engine.mapping.tracing import Reading, Rule, joined, traced_value
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
@@ -57,7 +58,7 @@ from engine.syntax.nearest import did_you_mean
 
 _DIRECTIVES: Final = (
     "$for", "$if", "$let", "$case", "$of", "$else", "$use", "$refer", "$with", "$first", "$merge",
-    "$raise", "$id",
+    "$raise", "$copy", "$id",
 )  # fmt: skip
 _NEEDS: Final = {"$of": ("$case",), "$else": ("$case",), "$with": ("$use", "$refer")}
 _FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
@@ -73,6 +74,8 @@ class OutputCompiler:
         self.rules: list[Rule] = []
         self.drops_null = target == "fhir" or target in XML_FORMATS
         self.namespaces: Dictionary[str, str] = {}  # of an XML target
+        self.version = ""  # of HL7 v2, as ``to:`` says
+        self.types: dict[str, MapCode] = {}  # what ``$copy`` calls for a datatype
 
     def whole(self, code: Code) -> Code:
         """One function for all that ``code`` calls; explaining keeps the closures apart."""
@@ -374,6 +377,9 @@ class OutputCompiler:
     def content(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
         keys = [key for key, _ in node.entries if not key.text.startswith("$")]
         spreads = [key for key, _ in node.entries if key.text in SPREADS]
+        copy = node.key("$copy")
+        if copy is not None:
+            return compile_copy(self, copy, node, scope, path, inside)
         merge = node.key("$merge")
         if merge is not None:
             return compile_merge(self, merge, node, scope, path, inside)

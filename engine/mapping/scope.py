@@ -123,6 +123,8 @@ class Unit:
     source_cell: int | None = None
     groups_cell: int | None = None
     """Where the groups of the message are, once a path has asked for them."""
+    order_cell: int | None = None
+    """Where the segments of the message are in their order, once a form has asked for it."""
     version: str = ""
     """The HL7 version that the mapping says it reads; empty: any."""
     notes: bool = False

@@ -270,7 +270,7 @@ ROWS: tuple[Code, ...] = (
         _E,
         "an unknown or malformed directive",
         "Directives are $for, $if, $let, $case with $of and $else, $use or $refer with $with, "
-        "$first, $merge and $raise; $id labels a list entry.",
+        "$copy, $first, $merge and $raise; $id labels a list entry.",
     ),
     Code(
         "M502",

@@ -77,6 +77,11 @@ class Separators:
         put(self, "_escaped", re.compile(f"{quoted}({known}){quoted}"))
         put(self, "_switched", re.compile(f"{quoted}([CM](?:[0-9A-Fa-f]{{2}}){{2,3}}){quoted}"))
 
+    @property
+    def usual(self) -> bool:
+        """Whether a field of this message can stand in one with ``|^~\\&`` as it is."""
+        return self.field == "|" and self.encoding_characters[:4] == _DEFAULTS
+
     def escape(self, text: str) -> str:
         """Text as it may stand in a field: no separator and no control character is left.
 

@@ -8,6 +8,7 @@
   components by number, a component a value or sub-components by number.
 * Values are text, whole numbers, decimals, true and false (``Y`` and ``N``, HL7 table 0136),
   `NULL` (``""``).  None and empty text are left out, and so is what holds nothing, all the way up.
+* `Written` text is a part of a message already, separators and escapes included.
 * A segment of a parsed message may stand for a segment: it is copied.
 
 Values are escaped, trailing separators are not written, segments end with CR.  MSH-1 and MSH-2 are
@@ -29,6 +30,14 @@ from engine.formats.hl7v2.separators import Separators
 from engine.formats.null import NULL_TEXT, Null
 
 USUAL: Final = Separators()
+
+
+class Written(str):
+    """Text that stands in a message already, with `USUAL` separators: it is written as it is."""
+
+    __slots__ = ()
+
+
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _HIGHEST: Final = (
     999  # field, component and sub-component numbers: a typing error is not a gigabyte
@@ -157,6 +166,8 @@ def _numbered(tree: Mapping[Any, Any], place: str) -> Iterator[tuple[int, Any]]:
 def _text(value: Any, place: str) -> str:
     if value is None:
         return ""
+    if value.__class__ is Written:
+        return str(value)
     if isinstance(value, str):
         return USUAL.escape(value)
     if isinstance(value, bool):

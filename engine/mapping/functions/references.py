@@ -1,9 +1,10 @@
-"""References between FHIR resources of one input."""
+"""References between FHIR resources of one input, and the structure of HL7 v2 messages."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from engine.formats.hl7v2.structure_table import structure_of_event
 from engine.mapping.functions.signature import Context, function
 
 
@@ -71,3 +72,15 @@ def reference(type: str, id: str) -> dict[str, Any] | None:
     if not id or len(id) > 64 or not all(c.isascii() and (c.isalnum() or c in "-.") for c in id):
         return None
     return {"reference": f"{type}/{id}"}
+
+
+@function(
+    examples=[
+        ("message_structure('ADT', 'A08')", "ADT_A01"),
+        ("message_structure('ACK', 'A01')", None),
+        ("message_structure('ZZZ', 'Z01')", None),
+    ]
+)
+def message_structure(type: str, event: str) -> str | None:
+    """The structure that HL7 gives a message of this type and event, for MSH-9.3."""
+    return structure_of_event(type, event)
