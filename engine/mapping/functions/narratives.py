@@ -1,9 +1,12 @@
-"""The narrative of CDA documents: what the ``#`` references of entries mean."""
+"""The narrative of CDA documents: what the ``#`` references of entries mean, and XHTML as such."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.formats import XmlDocument
 from engine.formats.xml import elements_by_id, place_of, text_inside
+from engine.formats.xml import narrative_block as block_of
 from engine.mapping.functions.signature import Context, function
 
 
@@ -28,3 +31,18 @@ def narrative(context: Context, reference: str) -> str | None:
     if text is not None:
         context.read(place_of(found) if context.explaining else "", text)
     return text
+
+
+@function(
+    examples=[
+        ("narrative_block('<div><p>Well</p></div>')",
+         {"#content": [{"paragraph": {"#content": ["Well"]}}]}),
+        ("narrative_block('<b>a</b>')",
+         {"#content": [{"content": {"@styleCode": "Bold", "#content": ["a"]}}]}),
+        ("narrative_block('<div> </div>')", None),
+    ]
+)  # fmt: skip
+def narrative_block(html: str) -> dict[str, Any] | None:
+    """XHTML, as in FHIR's Narrative, as the content of a CDA section's `text`: no styles, scripts,
+    images or forms."""
+    return block_of(html)
