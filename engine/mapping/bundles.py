@@ -68,6 +68,7 @@ def _complete(
     entries = bundle.get("entry")
     if entries.__class__ is not list:
         entries = [] if entries is None else [entries]
+    entries = [_copied(entry) for entry in entries]
     waiting = dict(resources)
     if _doubled(entries):
         entries = _united(entries)
@@ -116,6 +117,17 @@ def _united(entries: list[Any]) -> list[Any]:
             for key in more:
                 resource.setdefault(key, more[key])
     return united
+
+
+def _copied(entry: Any) -> Any:
+    """An entry whose request and resource can be changed: parts of an output may be shared."""
+    if entry.__class__ is not dict:
+        return entry
+    entry = entry.copy()
+    for key in ("resource", "request"):
+        if entry.get(key).__class__ is dict:
+            entry[key] = entry[key].copy()
+    return entry
 
 
 def _complete_entry(entry: dict[str, Any], mark: Callable[[str], Any], where: str) -> None:

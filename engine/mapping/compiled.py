@@ -45,7 +45,8 @@ class CompiledMapping:
     """Compiles the instrumented form, for explaining and coverage."""
 
     def apply(self, document: Document, context: MapContext) -> Any:
-        """The target tree.  The same document and context always give the same tree.
+        """The target tree.  The same document and context always give the same tree.  Equal parts
+        of it may be one object: copy what you change.
 
         Raises MappingError, and nothing else; its location is ``file:line:column``.
         """

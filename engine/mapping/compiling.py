@@ -274,6 +274,8 @@ class _Compilation:
         ).code
         made.keys = tuple(self.outputs.expression(key, inner).code for key in definition.identity)
         made.body = self.outputs.whole(with_lets(tuple(lets), body) if lets else body)
+        given = [scope.names[name] for name in names]
+        made.reads = tuple(None if one.whole else frozenset(one.reads) for one in given)
         unit.format, unit.namespaces = format, namespaces
         self.open.pop()
         self.outputs.warn_unused(scope)

@@ -7,19 +7,21 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.formats.null import NULL
+from engine.mapping.ast import Expr, Variable
 from engine.mapping.certain import certain
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.failures import failed
-from engine.mapping.grammar import is_expression
+from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.merging import merging
 from engine.mapping.placed import filling, testing
 from engine.mapping.referring import check_target, referring
+from engine.mapping.remembering import by_text, field_text
 from engine.mapping.runstate import STEPS, Code, Run, too_many_steps
 from engine.mapping.scope import MapCode, Scope
 from engine.mapping.tables import literal_text
 from engine.mapping.tracing import Rule, joined
 from engine.mapping.values import text_of
-from engine.syntax import Mapping, Node, Scalar, Sequence
+from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
 from engine.syntax.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ def compile_use(
         )
         return constant(None)
     entries = dict.fromkeys(found.arguments, None) if given is None else {}
+    text: Code | None = None
     arguments: list[tuple[int, Code]] = []
     if isinstance(given, Mapping):
         for key, argument in given.entries:
@@ -110,8 +113,16 @@ def compile_use(
                     help=did_you_mean(key.text, found.arguments),
                 )
                 continue
-            cell = found.cells[found.arguments.index(key.text)]
+            at = found.arguments.index(key.text)
+            cell = found.cells[at]
+            tree = _tree_of(outputs, argument)
+            binding = scope.find(tree.name) if isinstance(tree, Variable) else None
+            before = binding is not None and binding.whole
             code = outputs.node_value(argument, scope).code
+            if binding is not None:
+                binding.passed_on(found.reads_of(at), before)
+            elif tree is not None and len(found.arguments) == 1 and body_of is MapCode.code:
+                text = field_text(outputs.unit, scope, tree, empty="")
             arguments.append((cell, filling(cell, code) if outputs.unit.trace else code))
             if outputs.unit.trace and isinstance(argument, Scalar):
                 origin = outputs.origin_of(argument, scope)
@@ -128,7 +139,10 @@ def compile_use(
     body, where = body_of(found), str(value.position)
     given_to = tuple(arguments)
     if len(given_to) == 1:
-        return Compiled(_use_one(*given_to[0], body, where))
+        used = _use_one(*given_to[0], body, where)
+        if text is not None:
+            used = by_text(outputs.unit, found, text, used, every=False)
+        return Compiled(used)
     codes = tuple(code for _, code in arguments)
     cells = tuple(enumerate(cell for cell, _ in arguments))
 
@@ -145,6 +159,13 @@ def compile_use(
         return body(run)
 
     return Compiled(use)
+
+
+def _tree_of(outputs: OutputCompiler, argument: Node) -> Expr | None:
+    """The expression that an argument is, if it is one; what is wrong in it is said elsewhere."""
+    if isinstance(argument, Scalar) and argument.text.startswith(("=", "$")):
+        return parse_expression(argument, outputs.unit.format, Diagnostics())
+    return None
 
 
 def compile_first(

@@ -119,6 +119,7 @@ class ExpressionCompiler:
                 binding = self.binding(node)
                 if binding is None:
                     return NOTHING_AT_ALL
+                binding.whole = True
                 cell = binding.cell
                 return Compiled(lambda run: run[cell])
             case Segment() | GroupName() | Path() | Resources() | Item() | Top():
@@ -293,6 +294,7 @@ class ExpressionCompiler:
         binding = self.binding(node)
         if binding is None:
             return NOTHING_AT_ALL
+        binding.whole = True
         cell, where = binding.cell, str(self.place(node))
 
         def value(run: Run) -> Any:

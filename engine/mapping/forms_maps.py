@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.mapping.ast import Call, Path, Variable
+from engine.mapping.ast import SEGMENTED, Call, Expr, Path, Variable
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.form import literal_of
 from engine.mapping.paths_xml import origin_code
 from engine.mapping.placed import filling
 from engine.mapping.referring import check_target, referring
+from engine.mapping.remembering import by_arguments, by_text, field_text
 from engine.mapping.runstate import ACCOUNT, SOURCES, STEPS, Code, Run, too_many_steps
-from engine.mapping.scope import MapCode
+from engine.mapping.scope import Binding, MapCode
 from engine.mapping.tracing import Traced, untraced
 from engine.syntax.nearest import did_you_mean
 
@@ -35,6 +36,8 @@ def _compile(
     compiler: ExpressionCompiler, call: Call, body_of: Callable[[MapCode], Code]
 ) -> Compiled:
     """``body_of`` makes the closure that is called when the arguments are in their cells."""
+    holding = [_held(compiler, argument) for argument in call.arguments]
+    before = [binding is not None and binding.whole for binding in holding]
     subject = compiler.node(call.arguments[0])
     name = literal_of(compiler, call.arguments[1])
     if name is None:
@@ -54,12 +57,21 @@ def _compile(
             f"map '{name}' takes {len(found.arguments)} arguments ({wanted}), not {1 + len(extra)}",
             f"{call.name}() gives it the value first, then what follows the map's name",
         )
+    del holding[1], before[1]
+    for at, binding in enumerate(holding):
+        if binding is not None:
+            binding.passed_on(found.reads_of(at), before[at])
     code, body = subject.code, body_of(found)
     cell, others = found.cells[0], tuple(zip(found.cells[1:], extra, strict=True))
     where = str(compiler.place(call))
     if compiler.unit.trace:
         return Compiled(_traced_each(compiler, call, code, body, cell, others, where))
 
+    text = None
+    if call.name == "each" and compiler.unit.format in SEGMENTED:
+        text = None if others else field_text(compiler.unit, compiler.scope, call.arguments[0])
+        if text is None:
+            body = by_arguments(compiler.unit, found, body)
     several = len(others) > 1
     single = () if several else others
 
@@ -100,7 +112,15 @@ def _compile(
         run[cell] = value
         return body(run)
 
-    return Compiled(each)
+    if text is None:
+        return Compiled(each)
+    every_one = isinstance(call.arguments[0], Path) and len(call.arguments[0].steps) > 1
+    return Compiled(by_text(compiler.unit, found, text, each, every=every_one))
+
+
+def _held(compiler: ExpressionCompiler, node: Expr) -> Binding | None:
+    """The variable that is an argument as it is."""
+    return compiler.scope.find(node.name) if isinstance(node, Variable) else None
 
 
 def _traced_each(

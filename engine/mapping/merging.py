@@ -15,11 +15,12 @@ from engine.mapping.runstate import Code, Run
 def merging(parts: tuple[tuple[Code, str], ...]) -> Code:
     """The object of all parts that are there, or None.  Each part is a closure and its place.
 
-    What a closure gives is new in every call, so the first part becomes the output itself.
+    What a closure gives may stand elsewhere too: nothing is added to it.
     """
 
     def merging(run: Run) -> Any:
         out: Any = None
+        own = False
         for code, where in parts:
             part = code(run)
             if part is not None:
@@ -28,6 +29,9 @@ def merging(parts: tuple[tuple[Code, str], ...]) -> Code:
                 elif out is None:
                     out = part
                 else:
+                    if not own:
+                        out = out.copy()
+                        own = True
                     join(out, part)
         return out
 
@@ -47,22 +51,17 @@ def _all(out: Any, parts: Any, where: str) -> Any:
 
 
 def join(out: dict[Any, Any], part: dict[Any, Any]) -> None:
-    """Add to ``out`` what ``part`` has; neither may be used by anyone else."""
+    """Add to ``out`` what ``part`` has.  What is inside either is replaced, never changed."""
     for key, value in part.items():
         have = out.get(key)
         if have is None:
             out[key] = value
             continue
         ours, theirs = have.__class__, value.__class__
-        if ours is dict:
-            if theirs is dict:
-                join(have, value)
-            elif theirs is list:
-                out[key] = [have, *value]
-        elif ours is list:
-            if theirs is list:
-                have += value
-            else:
-                have.append(value)
+        if ours is list:
+            out[key] = have + value if theirs is list else [*have, value]
         elif theirs is list:
             out[key] = [have, *value]
+        elif ours is dict and theirs is dict:
+            out[key] = inner = have.copy()
+            join(inner, value)

@@ -1,7 +1,8 @@
 """Output nodes to closures: the tree under ``out:`` becomes the tree that is sent.
 
 A closure gives its part of the output, or None when it holds nothing; what holds nothing is left
-out.  Every call builds new objects: nothing of a mapping is ever shared with its output.
+out.  Nothing of a mapping is ever shared with its output; parts of one output may be the same
+object (`engine.mapping.remembering`), so no part is changed once it is given.
 """
 
 from __future__ import annotations

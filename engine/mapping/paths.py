@@ -27,7 +27,7 @@ from engine.mapping.ast import (
     Variable,
     Where,
 )
-from engine.mapping.closures import Compiled
+from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.failures import failed
 from engine.mapping.hl7_paths import check_groups, check_path
 from engine.mapping.message_groups import every_group, first_group
@@ -56,6 +56,8 @@ def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) ->
         return compiler.refuse(
             "M308", root, "a map sees only its arguments", "give it the element as an argument"
         )
+    if isinstance(root, Variable):
+        _note_reading(compiler, root, steps)
     if compiler.unit.format in XML_FORMATS:
         return compile_xml_path(compiler, node, as_value=as_value)
     if compiler.unit.format not in SEGMENTED:
@@ -74,6 +76,17 @@ def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) ->
     if fast is None:
         fast = _general_path(compiler, root, steps, as_value)
     return compiler.traced(fast, node) if as_value else fast
+
+
+def _note_reading(compiler: ExpressionCompiler, root: Variable, steps: tuple[Step, ...]) -> None:
+    """What a map reads of its argument tells its calls apart (`engine.mapping.remembering`)."""
+    binding = compiler.scope.find(root.name)
+    if binding is None:
+        return
+    if steps and isinstance(steps[0], Number):
+        binding.reads.add(steps[0].number)
+    else:
+        binding.whole = True
 
 
 def _remembered(
@@ -310,5 +323,11 @@ def _root_code(compiler: ExpressionCompiler, root: Expr, advances: list[Advance]
             item = compiler.scope.item
             assert item is not None  # noqa: S101 - the grammar allows '.' in […] only
             return lambda run: run[item]
+        case Variable():
+            binding = compiler.binding(root)
+            if binding is None:
+                return NOTHING_AT_ALL.code
+            variable = binding.cell
+            return lambda run: run[variable]
         case _:
             return compiler.node(root).code

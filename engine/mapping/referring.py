@@ -6,21 +6,19 @@ A map gives the resource, its key says which one it is, and the run keeps one of
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from engine.formats.null import NULL
-from engine.mapping.elements import Component, Repetition
 from engine.mapping.failures import failed
 from engine.mapping.functions.identifiers import urn_uuid
-from engine.mapping.runstate import ENTRIES, SOURCES, Code, Run
+from engine.mapping.remembering import question
+from engine.mapping.runstate import ENTRIES, SOURCES, UNREAD, Code, Run
 from engine.mapping.scope import MapCode, Unit
 from engine.mapping.tracing import Rule, Traced, untraced
 from engine.mapping.values import text_of
 from engine.syntax import Position
-
-_PLAIN: Final = frozenset({str, int, bool, type(None)})
 
 
 class Entries:
@@ -53,8 +51,7 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
 
     ``rule`` is the line that writes the reference, when an explaining compilation knows it.
     """
-    body, keys, cells, name = found.code(), found.keys, found.cells, found.name
-    several = tuple(enumerate(cells))
+    body, keys, name, asked_of = found.code(), found.keys, found.name, question(found)
 
     def url_of(run: Run, entries: Entries) -> str | None:
         """The resource's URL, once it is among the entries."""
@@ -65,6 +62,7 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
         if kind.__class__ is not str:
             raise failed("R307", where, f"map '{name}' gives no resource to refer to")
         url = _url_by_key(run, kind, keys) or url_by_content(kind, resource, where)
+        resource = resource.copy()  # it may stand elsewhere in the output
         first = entries.resources.setdefault(url, resource)
         if first is not resource and _contradicts(first, resource):
             # Two people under one number, or one person spelled twice: nothing is lost.
@@ -81,22 +79,12 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
         entries = run[ENTRIES]
         if entries is None:
             entries = run[ENTRIES] = Entries()
-        asked: list[Any] = [name]
-        for _, cell in several:
-            value = run[cell]
-            kind = value.__class__
-            if kind is Repetition or kind is Component:
-                asked.append((kind, *value))
-            elif kind in _PLAIN:
-                asked.append((kind, value))
-            else:
-                url = url_of(run, entries)
-                return None if url is None else {"reference": url}
-        call = tuple(asked)
-        if call in entries.known:
-            url = entries.known[call]
-        else:
-            url = entries.known[call] = url_of(run, entries)
+        asked = asked_of(run)
+        url = entries.known.get((name, asked), UNREAD)
+        if url is UNREAD:
+            url = url_of(run, entries)
+            if asked is not None:
+                entries.known[name, asked] = url
         return None if url is None else {"reference": url}
 
     def tracing(run: Run) -> Any:

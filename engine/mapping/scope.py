@@ -32,6 +32,17 @@ class Binding:
     segment: str = ""
     """The name of the segments that a loop walks, when it is known."""
     since: Scope | None = None  # with whose turns a `$let` changes, when that is known
+    reads: set[int] = field(default_factory=set)
+    """The fields that paths name, if it holds a segment."""
+    whole: bool = False
+    """Something else than such a path uses it."""
+
+    def passed_on(self, reads: frozenset[int] | None, before: bool) -> None:
+        """It was given to a map, which reads these fields, or all of it (None); ``before`` is what
+        `whole` was before that."""
+        if reads is not None:
+            self.whole = before
+            self.reads |= reads
 
 
 class Scope:
@@ -134,6 +145,14 @@ class Unit:
     messages: tuple[str, ...] = ()
     """The message structures that the mapping says it reads."""
 
+    memories: dict[str, int] = field(default_factory=dict)
+
+    def memory(self, name: str) -> int:
+        """The cell of what maps of one name gave in a run; None at first."""
+        if name not in self.memories:
+            self.memories[name] = self.layout.cell()
+        return self.memories[name]
+
     def checked(self, place: str) -> bool:
         """Whether this place has been checked before; from now on it has."""
         before = place in self.places
@@ -149,8 +168,13 @@ class MapCode:
     arguments: tuple[str, ...]
     cells: tuple[int, ...]
     body: Code | None = None
+    reads: tuple[frozenset[int] | None, ...] = ()
+    """Of each argument that is a segment, the fields that count; None: all of it."""
     keys: tuple[Code, ...] = ()
     """What tells a resource of this map from others, once the body has run; each may be missing."""
+
+    def reads_of(self, argument: int) -> frozenset[int] | None:
+        return self.reads[argument] if argument < len(self.reads) else None
 
     def code(self) -> Code:
         """Calls the body, whatever it will be."""
