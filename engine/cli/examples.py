@@ -65,7 +65,7 @@ def _mappings(
         if chosen:
             typer.echo(
                 f"{name}: {len(chosen) - wrong} of {len(chosen)} passed, "
-                f"{tested.coverage:.0f} % of {len(tested.mapping.rules)} rules ran"
+                f"{tested.coverage:.0f} % of {len(tested.mapping.own_rules)} rules ran"
             )
         if only:
             continue

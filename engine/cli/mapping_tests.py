@@ -28,12 +28,12 @@ class Tested:
 
     @property
     def never_ran(self) -> list[Rule]:
-        return [rule for rule in self.mapping.rules if rule not in self.written]
+        return [rule for rule in self.mapping.own_rules if rule not in self.written]
 
     @property
     def coverage(self) -> float:
         """Percent of the rules that wrote something."""
-        rules = len(self.mapping.rules)
+        rules = len(self.mapping.own_rules)
         return 100.0 if not rules else 100.0 * (rules - len(self.never_ran)) / rules
 
 

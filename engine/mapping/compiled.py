@@ -36,6 +36,8 @@ class CompiledMapping:
     location: str
     rules: tuple[Rule, ...]
     """Every line that can write a value."""
+    own_rules: tuple[Rule, ...]
+    """Those that its tests should see write: all; of an overlay those of its own file."""
     program: Program
     lets: tuple[tuple[int, Code], ...]
     out: Code

@@ -188,6 +188,11 @@ class _Compilation:
             params=dict(file.parameters),
             location=str(file.out.position),
             rules=tuple(self.outputs.rules),
+            own_rules=tuple(
+                rule
+                for rule in self.outputs.rules
+                if not file.bases or rule.position.file == file.root.position.file
+            ),
             program=program,
             lets=tuple((cell, self.outputs.whole(code)) for cell, code in lets),
             out=self.outputs.whole(out.code),

@@ -87,6 +87,7 @@ class ExampleReport:
     mapping: str
     cases: tuple[CaseResult, ...]
     rules: tuple[Rule, ...]
+    """Those that count: of an overlay only its own, since its base has tests of its own."""
     written: frozenset[Rule]
     diagnostics: Diagnostics = field(compare=False)
 
@@ -120,12 +121,12 @@ def run_examples(path: Path, mapping: CompiledMapping, *, update: bool = False) 
         if not diagnostics.has_errors:
             place = Position(path.name, 1, 1) if root is None else root.position
             diagnostics.add("M901", place, "a test file has 'mapping' and a list of 'cases'")
-        return ExampleReport(mapping.name, (), mapping.rules, frozenset(), diagnostics)
+        return ExampleReport(mapping.name, (), mapping.own_rules, frozenset(), diagnostics)
     traced = mapping.traced()
     runner = _Runner(path.parent, mapping, traced or mapping, update, diagnostics)
     results = [result for case in cases.items if (result := runner.run(case)) is not None]
     return ExampleReport(
-        mapping.name, tuple(results), mapping.rules, frozenset(runner.written), diagnostics
+        mapping.name, tuple(results), mapping.own_rules, frozenset(runner.written), diagnostics
     )
 
 

@@ -47,6 +47,7 @@ from engine.mapping.message_groups import only_groups
 from engine.mapping.namespaces import check_key
 from engine.mapping.nulls import copying, may_be_list, without_null
 from engine.mapping.objects import list_of_items, list_of_one, object_code, single_item
+from engine.mapping.overlay_paths import repeated_labels
 from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_xml import origin_code
 from engine.mapping.placed import filling, testing
@@ -183,6 +184,9 @@ class OutputCompiler:
 
     def sequence(self, node: Sequence, scope: Scope, path: str, inside: bool) -> Compiled:
         unwanted = NULL if self.drops_null else None
+        for label in repeated_labels(node.items):
+            problem = f"another entry of this list has the $id '{label.text}'"
+            self.unit.diagnostics.at("M024", label, problem)
         parts: list[tuple[Code, bool]] = []
         for number, item in enumerate(node.items, start=1):
             found = self.compile(item, scope, f"{path}[{number}]", inside=inside)

@@ -8,7 +8,7 @@ node keeps its own position.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,6 +71,18 @@ def label_of(item: Node) -> str | None:
     """The ``$id`` of a list entry."""
     label = item.get(LABEL) if isinstance(item, Mapping) else None
     return label.text if isinstance(label, Scalar) else None
+
+
+def repeated_labels(items: Iterable[Node]) -> Iterator[Scalar]:
+    """The ``$id`` of each list entry whose label an entry before it has."""
+    seen: set[str] = set()
+    for item in items:
+        label = item.get(LABEL) if isinstance(item, Mapping) else None
+        if not isinstance(label, Scalar):
+            continue
+        if label.text in seen:
+            yield label
+        seen.add(label.text)
 
 
 def changed(node: Node, steps: tuple[Step, ...], change: Callable[[Node], Node | None]) -> Node:

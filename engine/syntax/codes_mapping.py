@@ -90,6 +90,12 @@ ROWS: tuple[Code, ...] = (
         "add: {path: node} adds a key to an object or an entry to a list.",
     ),
     Code(
+        "M024",
+        _E,
+        "a label that stands twice in a list",
+        "An overlay names an entry by its $id, so each entry of a list has its own.",
+    ),
+    Code(
         "M101",
         _E,
         "an expression that cannot be read",
@@ -400,8 +406,8 @@ ROWS: tuple[Code, ...] = (
         _W,
         "any identifier is read",
         "Which of several identifiers comes first differs from sender to sender. Choose by type or "
-        "authority: PID-3[.5 == 'MR']; or write [1]. Identifiers are fields of the datatypes CX, EI "
-        "and EIP, and the id numbers of XCN and XON.",
+        "authority: PID-3[.5 == 'MR']; or write [1]. Identifiers are fields of the datatypes CX, "
+        "EI and EIP, and the id numbers of XCN and XON.",
     ),
     Code(
         "M724",

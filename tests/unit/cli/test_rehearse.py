@@ -74,7 +74,9 @@ def test_nothing_changes_when_the_project_is_the_same(carebus: Carebus, project:
 
 @pytest.mark.usefixtures("store")
 def test_differences_are_shown_leaf_by_leaf(carebus: Carebus, project: Path) -> None:
-    change(project, "mappings/adt-to-json.yaml", "id: = PID-3[1].1!", "id: {value: '= PID-3[1].1!'}")
+    change(
+        project, "mappings/adt-to-json.yaml", "id: = PID-3[1].1!", "id: {value: '= PID-3[1].1!'}"
+    )
     change(project, "mappings/adt-to-json.yaml", "unmapped: error", "unmapped: drop")
     before = (project / "var" / "carebus.db").read_bytes()
     code, shown = rehearsed(carebus, project)

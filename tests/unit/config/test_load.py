@@ -303,7 +303,9 @@ def test_one_mistake_in_a_channel_is_one_diagnostic(tmp_path: Path) -> None:
 
 
 def test_one_mistake_in_a_mapping_is_one_diagnostic(tmp_path: Path) -> None:
-    loaded = load_project(tmp_path, {"mappings/to-json.yaml": MAPPING.replace("PID-3[1].1", "PID-3.")})
+    loaded = load_project(
+        tmp_path, {"mappings/to-json.yaml": MAPPING.replace("PID-3[1].1", "PID-3.")}
+    )
     assert {found.position.file for found in loaded.diagnostics} == {"mappings/to-json.yaml"}
 
 

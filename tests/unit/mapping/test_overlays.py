@@ -229,10 +229,13 @@ def test_examples_and_coverage_of_an_overlay(folder: Folder) -> None:
     )
     report = run_examples(test, site)
     assert report.passed, [case.problems for case in report.cases]
-    assert {(rule.path, rule.position.file) for rule in report.never_wrote} == {
+    assert [(rule.path, rule.position.file) for rule in report.rules] == [
+        ("identifier[2].use", "mappings/site.yaml"),
         ("multipleBirthInteger", "mappings/site.yaml"),
-        ("Name.given[1]", "mappings/lib.yaml"),
-    }
+    ]
+    assert [rule.path for rule in report.never_wrote] == ["multipleBirthInteger"]
+    assert report.coverage == 0.5
+    assert {rule.position.file for rule in site.rules} > {"mappings/base.yaml", "mappings/lib.yaml"}
 
 
 def test_a_circle_of_bases_is_an_error(folder: Folder) -> None:
