@@ -10,13 +10,13 @@ from engine.mapping import FolderLibrary, check_library, compile_mapping, run_ex
 from engine.syntax import Diagnostics, read_yaml
 
 ROOT = Path(__file__).parents[3] / "mappings"
-TESTED = sorted(ROOT.glob("*.test.yaml"))
+TESTED = sorted(ROOT.rglob("*.test.yaml"))
 
 
-@pytest.mark.parametrize("path", TESTED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TESTED, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_cases_pass_and_most_rules_write(path: Path) -> None:
-    name = path.name.removesuffix(".test.yaml")
-    source = path.with_name(f"{name}.yaml")
+    name = path.relative_to(ROOT).as_posix().removesuffix(".test.yaml")
+    source = ROOT / f"{name}.yaml"
     diagnostics = Diagnostics()
     root = read_yaml(source.read_text(encoding="utf-8"), f"mappings/{name}.yaml", diagnostics)
     assert root is not None
