@@ -15,9 +15,10 @@ from engine.mapping.ast import Call
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.failures import FunctionError, failed
 from engine.mapping.form import literal_of
+from engine.mapping.placed import Account, lifted
 from engine.mapping.queries.fhirpath import compile_fhirpath
 from engine.mapping.queries.jsonpath import compile_jsonpath
-from engine.mapping.runstate import DOCUMENT, SOURCES, Code, Run
+from engine.mapping.runstate import ACCOUNT, DOCUMENT, SOURCES, Code, Run
 
 if TYPE_CHECKING:
     from engine.mapping.expressions import ExpressionCompiler
@@ -41,10 +42,13 @@ def compile_xpath(compiler: ExpressionCompiler, call: Call) -> Compiled:
         if node.__class__ is not Element:
             return None
         found = query.find(node)
-        if trace and run[SOURCES] is not None:
-            places = query.places(node)
-            for place, value in zip(places, found, strict=False):
-                run[SOURCES].sources.append((place or label, value))
+        if trace and found:
+            account: Account | None = run[ACCOUNT]
+            for place, value in zip(query.places(node), found, strict=False):
+                if account is not None and place is not None and not _has_children(value):
+                    account.now.append(place)
+                if run[SOURCES] is not None:
+                    run[SOURCES].sources.append((place or label, value))
         return _result(found)
 
     return Compiled(find)
@@ -74,7 +78,8 @@ def compile_query(
             if value.__class__ is not dict and value.__class__ is not list:
                 raise failed("R301", where, f"{name}() failed: an object or a list is wanted")
             try:
-                found = _result(query(value))
+                account: Account | None = run[ACCOUNT]
+                found = _result(query(value) if account is None else _placed(query, value, account))
             except FunctionError as error:
                 raise failed("R301", where, f"{name}() failed: {error}") from None
             if run[SOURCES] is not None:
@@ -110,6 +115,27 @@ def _subject(compiler: ExpressionCompiler, call: Call, formats: tuple[str, ...])
         )
         return None
     return lambda run: run[DOCUMENT].value
+
+
+def _placed(query: Callable[[Any], list[Any]], value: Any, account: Account) -> list[Any]:
+    """What is found, with its places where the library passes values through unchanged.
+
+    Single values are taken down as read; objects and lists keep the places of what is in them.
+    Raises FunctionError.
+    """
+    plain = query(lifted(value, []))
+    try:
+        found = query(value)
+    except FunctionError:
+        return plain
+    if lifted(found, []) != plain:
+        return plain
+    return [item if isinstance(item, dict | list) else lifted(item, account.now) for item in found]
+
+
+def _has_children(node: Any) -> bool:
+    """A part of the document that paths will look into, rather than a text of it."""
+    return node.__class__ is Element and len(node) > 0
 
 
 def _result(found: list[Any]) -> Any:

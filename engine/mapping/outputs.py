@@ -50,7 +50,7 @@ from engine.mapping.objects import list_of_items, list_of_one, object_code, sing
 from engine.mapping.overlay_paths import repeated_labels
 from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_xml import origin_code
-from engine.mapping.placed import filling, testing
+from engine.mapping.placed import filling, lifted, testing
 from engine.mapping.runstate import ACCOUNT, SOURCES, Code, Run
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.mapping.tables import literal_text
@@ -170,7 +170,7 @@ class OutputCompiler:
                 value = code(run)
             else:
                 with account.own() as run[SOURCES].places:
-                    value = code(run)
+                    value = lifted(code(run), run[SOURCES].places)
             read, run[SOURCES] = run[SOURCES], kept
             if value is None or (value is NULL and drops_null):
                 if account is not None:

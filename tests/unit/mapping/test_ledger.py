@@ -143,3 +143,62 @@ def test_xml_text_and_attributes() -> None:
         "/o/w": "used",
         "/o/w/b": "used",
     }
+
+
+@pytest.mark.parametrize(
+    ("out", "used", "tested"),
+    [
+        ("a: = jsonpath('$.o[*].n')", "o[1].n o[2].n", ""),
+        ("a: = jsonpath('$.o[?@.m == \"y\"].n') | text", "o[2].n", ""),
+        ("a: = jsonpath('$.flag')", "flag", ""),
+        ("a: = jsonpath('$.o[0]')", "o[1].m o[1].n", ""),
+        ("{$if: jsonpath('$.flag'), a: b}", "", "flag"),
+        ("{$let: {x: \"= jsonpath('$.o[1]')\"}, a: = $x.n}", "o[2].n", ""),
+        ("a: [{$for: \"x in jsonpath('$.o[*]')\", b: = $x.m | upper}]", "o[1].m o[2].m", ""),
+        ("a: = $src.o[2] | jsonpath('$.m')", "o[2].m", ""),
+    ],
+)
+def test_what_jsonpath_read(out: str, used: str, tested: str) -> None:
+    source = '{"o": [{"n": 1.50, "m": "x"}, {"n": 3, "m": "y"}], "flag": true}'
+    found = account(f"out:\n  k: x\n  o:\n    {out}\n", source, "json")
+    marked = uses(found)
+    assert sorted(one for one, use in marked.items() if use == "used") == used.split()
+    assert sorted(one for one, use in marked.items() if use == "tested") == tested.split()
+
+
+@pytest.mark.parametrize(
+    ("out", "used"),
+    [
+        ("a: = fhirpath('Patient.name.given')", "name[1].given[1] name[1].given[2]"),
+        ("a: = fhirpath(\"name.where(use = 'usual').family\")", "name[2].family"),
+        ("a: = fhirpath('active')", "active"),
+        ("a: = fhirpath('birthDate')", "birthDate"),
+        ("a: = fhirpath('name[1]') | jsonpath('$.family')", "name[2].family"),
+        ("a: = fhirpath('name.count()')", ""),  # computed: from no leaf by itself
+        ("a: = fhirpath('active and name.exists()')", ""),
+    ],
+)
+def test_what_fhirpath_read(out: str, used: str) -> None:
+    source = (
+        '{"resourceType": "Patient", "active": true, "birthDate": "1961-02-03", "name": '
+        '[{"given": ["A", "B"]}, {"use": "usual", "family": "C"}]}'
+    )
+    marked = uses(account(f"out:\n  {out}\n", source, "fhir"))
+    assert sorted(one for one, use in marked.items() if use == "used") == used.split()
+
+
+@pytest.mark.parametrize(
+    ("out", "used"),
+    [
+        ("a: = xpath('//t')", "/o/i[1]/t /o/i[2]/t"),
+        ("a: = xpath('/o/i[@k=\"2\"]/t')", "/o/i[2]/t"),
+        ("a: = xpath('/o/i/@k')", "/o/i[1]/@k /o/i[2]/@k"),
+        ("a: = xpath('/o/i[2]/t/text()')", "/o/i[2]/t"),
+        ("a: [{$for: i in xpath('/o/i'), b: = $i/t}]", "/o/i[1]/t /o/i[2]/t"),
+        ("a: = xpath('count(//i)')", ""),
+    ],
+)
+def test_what_xpath_read(out: str, used: str) -> None:
+    source = '<o z="9"><i k="1"><t>x</t></i><i k="2"><t>y</t></i><w>p</w></o>'
+    marked = uses(account(f"out:\n  {out}\n", source, "xml"))
+    assert sorted(one for one, use in marked.items() if use == "used") == used.split()
