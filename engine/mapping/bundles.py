@@ -19,6 +19,7 @@ from engine.mapping.tracing import Rule, Traced
 from engine.syntax import Position
 
 _INTERACTIONS: Final = ("transaction", "batch")
+_FIRST: Final = ("resourceType", "id")
 _UUID: Final = "urn:uuid:"
 
 
@@ -79,8 +80,7 @@ def _complete(
             again = waiting.pop(_plain(entry.get("fullUrl")), None)
             resource = entry.get("resource")
             if again is not None and resource.__class__ is dict:
-                for key in again:
-                    resource.setdefault(key, again[key])
+                entry["resource"] = _filled(resource, again)
         if interacts:
             _complete_entry(entry, mark, where)
     for url, resource in waiting.items():
@@ -114,20 +114,23 @@ def _united(entries: list[Any]) -> list[Any]:
             continue
         resource, more = first.get("resource"), entry.get("resource")
         if resource.__class__ is dict and more.__class__ is dict:
-            for key in more:
-                resource.setdefault(key, more[key])
+            first["resource"] = _filled(resource, more)
     return united
 
 
 def _copied(entry: Any) -> Any:
-    """An entry whose request and resource can be changed: parts of an output may be shared."""
+    """An entry that can be changed, and its request: parts of an output may be shared."""
     if entry.__class__ is not dict:
         return entry
     entry = entry.copy()
-    for key in ("resource", "request"):
-        if entry.get(key).__class__ is dict:
-            entry[key] = entry[key].copy()
+    if entry.get("request").__class__ is dict:
+        entry["request"] = entry["request"].copy()
     return entry
+
+
+def _filled(resource: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """With what only the other has."""
+    return {**resource, **{key: more[key] for key in more if key not in resource}}
 
 
 def _complete_entry(entry: dict[str, Any], mark: Callable[[str], Any], where: str) -> None:
@@ -176,11 +179,11 @@ def _id(
         entry["fullUrl"] = mark(url)
         entry.update(rest)
     id = url.removeprefix(_UUID) if url.startswith(_UUID) else url.rpartition("/")[2]
-    rest = resource.copy()
-    resource.clear()
-    resource["resourceType"] = rest.pop("resourceType")
-    resource["id"] = mark(id)
-    resource.update(rest)
+    entry["resource"] = {
+        "resourceType": resource["resourceType"],
+        "id": mark(id),
+        **{key: value for key, value in resource.items() if key not in _FIRST},
+    }
     return str(id)
 
 

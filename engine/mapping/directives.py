@@ -141,7 +141,7 @@ def compile_use(
     if len(given_to) == 1:
         used = _use_one(*given_to[0], body, where)
         if text is not None:
-            used = by_text(outputs.unit, found, text, used, every=False)
+            used = by_text(outputs.unit, found, text, used, "use")
         return Compiled(used)
     codes = tuple(code for _, code in arguments)
     cells = tuple(enumerate(cell for cell, _ in arguments))

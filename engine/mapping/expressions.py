@@ -167,6 +167,8 @@ class ExpressionCompiler:
                 return False
             if value.__class__ is str:
                 return True
+            if value.__class__ is bool:
+                return value
             return holds(run, value)
 
         def holds(run: Run, value: Any) -> bool:

@@ -68,18 +68,15 @@ def _compile(
         return Compiled(_traced_each(compiler, call, code, body, cell, others, where))
 
     text = None
-    if call.name == "each" and compiler.unit.format in SEGMENTED:
+    if compiler.unit.format in SEGMENTED:
         text = None if others else field_text(compiler.unit, compiler.scope, call.arguments[0])
-        if text is None:
+        if text is None and call.name == "each":
             body = by_arguments(compiler.unit, found, body)
     several = len(others) > 1
     single = () if several else others
 
-    def put(run: Run) -> None:
-        """All of them first: they may call this map as well."""
-        given = [argument(run) for _, argument in others]
-        for (place, _), argument in zip(others, given, strict=True):
-            run[place] = argument
+    codes = tuple(argument for _, argument in others) if several else ()
+    places = tuple(enumerate(place for place, _ in others)) if several else ()
 
     def every(run: Run, items: list[Any]) -> Any:
         run[STEPS] -= len(items)
@@ -99,8 +96,14 @@ def _compile(
         value = code(run)
         if value is None:
             return None
-        if several:
-            put(run)
+        given: Any = None
+        if several:  # all of them first: they may call this map as well
+            given = []
+            for argument in codes:
+                one = argument(run)
+                given.append(one)
+            for number, place in places:
+                run[place] = given[number]
         for place, argument in single:
             given = argument(run)
             run[place] = given
@@ -115,7 +118,8 @@ def _compile(
     if text is None:
         return Compiled(each)
     every_one = isinstance(call.arguments[0], Path) and len(call.arguments[0].steps) > 1
-    return Compiled(by_text(compiler.unit, found, text, each, every=every_one))
+    kind = f"{call.name} {'every' if every_one else 'first'}"
+    return Compiled(by_text(compiler.unit, found, text, each, kind))
 
 
 def _held(compiler: ExpressionCompiler, node: Expr) -> Binding | None:

@@ -17,6 +17,7 @@ import ast
 from collections.abc import Sequence
 from types import FunctionType
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from engine.mapping.runstate import Code, Run
 from engine.mapping.shapes import shape
@@ -38,16 +39,34 @@ def fuse_later(code: Code) -> Code:
     """The same, made when it is first called: what only checks a project does without.
 
     May be called by several threads at once; each may make it, and all of them are the same.
+    Functions that hold it call what was made without a detour from then on.
     """
-    fused: Code | None = None
+    later = _Later()
 
     def first(run: Run) -> Any:
-        nonlocal fused
-        if fused is None:
-            fused = fuse(code)
-        return fused(run)
+        made = later.made
+        if made is None:
+            made = later.made = fuse(code)
+            for names, name in later.holders:
+                names[name] = made
+            later.holders.clear()
+        return made(run)
 
+    _LATER[first] = later
     return first
+
+
+class _Later:
+    """A function that is made when it is wanted, and the globals that hold it until then."""
+
+    __slots__ = ("__weakref__", "holders", "made")
+
+    def __init__(self) -> None:
+        self.made: Code | None = None
+        self.holders: list[tuple[dict[str, Any], str]] = []
+
+
+_LATER: Final[WeakKeyDictionary[Code, _Later]] = WeakKeyDictionary()
 
 
 class _Fusion:
@@ -228,7 +247,12 @@ class _Naming:
         name = self.known.get(id(value))
         if name is None:
             name = self.known[id(value)] = f"held_{len(self.known)}"
+            later = _LATER.get(value) if value.__class__ is FunctionType else None
             self.names[name] = value
+            if later is not None and later.made is not None:
+                self.names[name] = later.made
+            elif later is not None:
+                later.holders.append((self.names, name))
         return ast.Name(name, ast.Load())
 
 

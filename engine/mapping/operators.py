@@ -86,6 +86,15 @@ def equality(first: Compiled, second: Compiled) -> Compiled:
 
         return Compiled(is_text)
 
+    if second.constant and second.value.__class__ is int:
+        number = second.value
+
+        def is_number(run: Run) -> bool:
+            value = left(run)
+            return bool(value == number) if value.__class__ is int else equal(value, number)
+
+        return Compiled(is_number)
+
     def same(run: Run) -> bool:
         one = left(run)
         other = right(run)

@@ -35,7 +35,7 @@ from engine.mapping.paths_tree import names_from, row_cell
 from engine.mapping.paths_xml import compile_xml_path
 from engine.mapping.runstate import UNREAD, Code, Run
 from engine.mapping.scope import Scope
-from engine.mapping.selection import Advance, Selector, every_step, node_code, value_code
+from engine.mapping.selection import Advance, Selector, every_step, node_code, step_from, value_code
 from engine.mapping.values import NotText, leaf
 
 if TYPE_CHECKING:
@@ -182,6 +182,21 @@ def _variable_path(
                 return every_step(run, node, number)
 
             return Compiled(hl7.variable_every(cell, number, repetitions))
+        case (Number(number), Index(index)) if number > 2:
+
+            def nth(run: Run, node: Any) -> Any:
+                found = step_from(run, node, number, False)
+                found = found[-1:] if index == -1 else found[index - 1 : index]
+                return found[0] if found else None
+
+            return Compiled(hl7.variable_nth(cell, number, index, nth))
+        case (Name(name),) if len(name) == 3:
+
+            def first(run: Run, node: Any) -> Any:
+                found = step_from(run, node, name, False)
+                return found[0] if found else None
+
+            return Compiled(hl7.variable_first_segment(cell, name, first))
         case (Name(name), Every()):
 
             def parts(run: Run, node: Any) -> Any:

@@ -223,6 +223,24 @@ def variable_every(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> C
     return code
 
 
+def variable_nth(cell: int, number: int, index: int, slow: Callable[[Run, Any], Any]) -> Code:
+    """``$x.5[2]`` as a node."""
+    alone = index in (1, -1)
+
+    def code(run: Run) -> Any:
+        node = run[cell]
+        if node.__class__ is Segment:
+            fields = node.fields
+            if number >= len(fields) or not fields[number]:
+                return None
+            if alone or run[REPETITION] in fields[number]:
+                return slow(run, node)
+            return None
+        return None if node is None else slow(run, node)
+
+    return code
+
+
 def field_exists(cell: int, number: int, slow: Callable[[Run, Any], bool]) -> Code:
     """``exists($x.5)``."""
 
@@ -251,6 +269,18 @@ def variable_named(cell: int, name: str, slow: Callable[[Run, Any], Any]) -> Cod
             if segments:
                 return node.all(name) or None
             return node.named(name) or None
+        return None if node is None else slow(run, node)
+
+    return code
+
+
+def variable_first_segment(cell: int, name: str, slow: Callable[[Run, Any], Any]) -> Code:
+    """``$g.OBX``, the segment itself."""
+
+    def code(run: Run) -> Any:
+        node = run[cell]
+        if node.__class__ is SegmentGroup:
+            return node.first(name)
         return None if node is None else slow(run, node)
 
     return code

@@ -56,10 +56,10 @@ def _field_text(cell: int, number: int, empty: str | None) -> Code:
     return text_of_field
 
 
-def by_text(unit: Unit, found: MapCode, text: Code, call: Code, *, every: bool) -> Code:
+def by_text(unit: Unit, found: MapCode, text: Code, call: Code, kind: str) -> Code:
     """``call``, which gives the map the field whose raw text ``text`` gives; nothing when that
-    gives None."""
-    cell = unit.memory(f"{found.name} {'every' if every else 'first'}")
+    gives None.  ``kind`` is the same for calls that make the same of the same text."""
+    cell = unit.memory(f"{found.name} {kind}")
 
     def by_text(run: Run) -> Any:
         asked = text(run)
@@ -103,13 +103,7 @@ def question(found: MapCode) -> Code:
         (cell, _fields_of(found.reads_of(number))) for number, cell in enumerate(found.cells)
     )
     if len(arguments) == 1:
-        cell, fields_of = arguments[0]
-
-        def one(run: Run) -> Any:
-            value = run[cell]
-            return _told(value, fields_of)
-
-        return one
+        return _question_of_one(*arguments[0])
 
     def several(run: Run) -> Any:
         asked: list[Any] = []
@@ -123,6 +117,24 @@ def question(found: MapCode) -> Code:
         return tuple(asked)
 
     return several
+
+
+def _question_of_one(cell: int, fields_of: Callable[[list[str]], Any] | None) -> Code:
+    if fields_of is None:
+
+        def told(run: Run) -> Any:
+            value = run[cell]
+            return _told(value, None)
+
+        return told
+
+    def one(run: Run) -> Any:
+        value = run[cell]
+        if value.__class__ is Segment:
+            return fields_of(value.fields)
+        return _told(value, None)
+
+    return one
 
 
 def _told(value: Any, fields_of: Callable[[list[str]], Any] | None) -> Any:
@@ -144,11 +156,11 @@ def _fields_of(reads: frozenset[int] | None) -> Callable[[list[str]], Any] | Non
     if reads is None or not reads or len(reads) > _MOST or min(reads) < _FIRST:
         return None
     numbers = tuple(sorted(reads))
-    get, length = itemgetter(*numbers), numbers[-1] + 1
+    get, length = itemgetter(*numbers, numbers[0]), numbers[-1] + 1  # a tuple, also of one field
 
     def fields_of(fields: list[str]) -> Any:
         if length > len(fields):
             fields = [*fields, *[""] * (length - len(fields))]
-        return (Segment, get(fields))
+        return get(fields)
 
     return fields_of

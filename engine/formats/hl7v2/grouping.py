@@ -61,6 +61,8 @@ class SegmentGroup:
 
     def all(self, name: str) -> list[Segment]:
         """The segments of this name as seen from here."""
+        if name not in self.tree.present:
+            return []
         return [self.tree.segment(at) for at in self._visible(name)]
 
     def first(self, name: str) -> Segment | None:
