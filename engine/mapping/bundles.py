@@ -19,7 +19,6 @@ from engine.mapping.tracing import Rule, Traced
 from engine.syntax import Position
 
 _INTERACTIONS: Final = ("transaction", "batch")
-_FIRST: Final = ("resourceType", "id")
 _UUID: Final = "urn:uuid:"
 
 
@@ -179,11 +178,9 @@ def _id(
         entry["fullUrl"] = mark(url)
         entry.update(rest)
     id = url.removeprefix(_UUID) if url.startswith(_UUID) else url.rpartition("/")[2]
-    entry["resource"] = {
-        "resourceType": resource["resourceType"],
-        "id": mark(id),
-        **{key: value for key, value in resource.items() if key not in _FIRST},
-    }
+    if "id" in resource:  # and no text
+        resource = {key: value for key, value in resource.items() if key != "id"}
+    entry["resource"] = {"resourceType": None, "id": mark(id), **resource}
     return str(id)
 
 

@@ -220,17 +220,18 @@ def compile_merge(
     if not isinstance(value, Sequence) or not value.items:
         outputs.unit.diagnostics.at("M501", value or key, "'$merge' is a list of objects")
         return constant(None)
-    parts: list[tuple[Code, str]] = []
+    parts: list[tuple[Code, str, bool]] = []
     beside = tuple(entry for entry in node.entries if entry[0] is not key)
     if any(not name.text.startswith("$") or name.text in SPREADS for name, _ in beside):
         first = outputs.content(Mapping(beside, node.position), scope, path, inside)
-        parts.append((first.code, str(node.position)))
+        new = all(name.text not in SPREADS for name, _ in beside)
+        parts.append((first.code, str(node.position), new))
     for number, item in enumerate(value.items, start=1):
         found = outputs.compile(item, scope, f"{path}[{number}]", inside=inside)
         if found.constant and found.value is not None:
             outputs.unit.diagnostics.at("M501", item, "a part of '$merge' is an object")
         elif not found.constant:
-            parts.append((found.code, str(item.position)))
+            parts.append((found.code, str(item.position), False))
     return Compiled(merging(tuple(parts)))
 
 

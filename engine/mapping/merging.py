@@ -12,22 +12,23 @@ from engine.mapping.failures import failed
 from engine.mapping.runstate import Code, Run
 
 
-def merging(parts: tuple[tuple[Code, str], ...]) -> Code:
-    """The object of all parts that are there, or None.  Each part is a closure and its place.
-
-    What a closure gives may stand elsewhere too: nothing is added to it.
+def merging(parts: tuple[tuple[Code, str, bool], ...]) -> Code:
+    """The object of all parts that are there, or None.  Each part is a closure, its place, and
+    whether what it gives is new in every call; what may stand elsewhere too is never added to.
     """
 
     def merging(run: Run) -> Any:
         out: Any = None
         own = False
-        for code, where in parts:
+        for code, where, new in parts:
             part = code(run)
             if part is not None:
                 if part.__class__ is not dict:
                     out = _all(out, part, where)
+                    own = True
                 elif out is None:
                     out = part
+                    own = new
                 else:
                     if not own:
                         out = out.copy()
@@ -39,15 +40,13 @@ def merging(parts: tuple[tuple[Code, str], ...]) -> Code:
 
 
 def _all(out: Any, parts: Any, where: str) -> Any:
-    """With each of a loop's parts."""
+    """A new object of ``out`` and each of a loop's parts."""
+    whole = {} if out is None else out.copy()
     for part in parts if parts.__class__ is list else (parts,):
         if part.__class__ is not dict:
             raise failed("R306", where, "a part of $merge is an object")
-        if out is None:
-            out = part
-        else:
-            join(out, part)
-    return out
+        join(whole, part)
+    return whole
 
 
 def join(out: dict[Any, Any], part: dict[Any, Any]) -> None:

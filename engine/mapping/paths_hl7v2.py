@@ -251,7 +251,7 @@ def field_exists(cell: int, number: int, slow: Callable[[Run, Any], bool]) -> Co
             if number >= len(fields):
                 return False
             text = fields[number]
-            if text.isalnum():
+            if text[:1].isalnum():
                 return True
             return slow(run, node) if text else False
         return False if node is None else slow(run, node)

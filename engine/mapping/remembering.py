@@ -156,7 +156,10 @@ def _fields_of(reads: frozenset[int] | None) -> Callable[[list[str]], Any] | Non
     if reads is None or not reads or len(reads) > _MOST or min(reads) < _FIRST:
         return None
     numbers = tuple(sorted(reads))
-    get, length = itemgetter(*numbers, numbers[0]), numbers[-1] + 1  # a tuple, also of one field
+    first, length = numbers[0], numbers[-1] + 1
+    if length - first <= 2 * len(numbers):  # side by side, or nearly
+        return lambda fields: tuple(fields[first:length])
+    get = itemgetter(*numbers)
 
     def fields_of(fields: list[str]) -> Any:
         if length > len(fields):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from engine.mapping.failures import FunctionError
@@ -77,12 +78,17 @@ _STAMP: Final = re.compile(
 
 def _usual(context: Context, text: str) -> str | None:
     """The form nearly all HL7 v2 time stamps have, without a detour; None for every other."""
+    return _stamp(text, context.timezone)
+
+
+@lru_cache(maxsize=4096)
+def _stamp(text: str, named: str) -> str | None:
+    """Kept: the times of one message are few."""
     found = _STAMP.fullmatch(text)
     if found is None or text[:4] == "0000":
         return None
     year, month, day, hour, minute, second, zone, rest = found.groups()
     if zone is None:
-        named = context.timezone
         offset = (
             "Z"
             if named == "UTC"

@@ -89,7 +89,7 @@ def test_a_part_that_is_no_object_stops_the_mapping() -> None:
 
 
 def test_the_fused_form_does_the_same() -> None:
-    code = merging(((lambda run: {"a": [1]}, "x"), (lambda run: None, "y")))
+    code = merging(((lambda run: {"a": [1]}, "x", True), (lambda run: None, "y", False)))
     fused = fuse(code)
     assert fused is not code
     assert fused([]) == code([]) == {"a": [1]}

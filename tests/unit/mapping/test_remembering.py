@@ -55,7 +55,9 @@ def test_what_is_shared_is_not_added_to() -> None:
     merged = "{$merge: [{$use: C, $with: {c: = $o.3}}, {$use: D, $with: {c: = $o.3}}, {n: = $o.1}]}"
     beside = "{n: = $o.1, coding: [{a: = $o.1}], $use: C, $with: {c: = $o.3}}"
     inside = "{$merge: [{v: \"= $o.3 | each('D')\"}, {v: {more: {of: [= $o.1]}}}]}"
-    text = f"out: {{r: [{{$for: 'o in OBX[*]', m: {merged}, b: {beside}, i: {inside}}}]}}{MAPS}"
+    looped = "{$merge: [{$use: C, $with: {c: = $o.3}}, {$for: 'p in OBX[*]', coding: [= $p.1]}]}"
+    keys = f"m: {merged}, b: {beside}, i: {inside}, l: {looped}"
+    text = f"out: {{r: [{{$for: 'o in OBX[*]', {keys}}}]}}{MAPS}"
     turns = mapped(text, OBX)["r"]
     first = turns[0]
     assert first["m"] == {
@@ -69,6 +71,7 @@ def test_what_is_shared_is_not_added_to() -> None:
         assert turn["m"].pop("n") == turn["b"].pop("n") == number
         if number != "4":
             assert turn["m"] == first["m"]
+            assert len(turn["l"]["coding"]) == 6
             assert turn["b"] == {"coding": [{"a": number}], "text": "A"}
             assert turn["i"]["v"]["more"] == {"of": ["A", number]}
 
