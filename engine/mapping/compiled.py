@@ -27,7 +27,9 @@ class CompiledMapping:
     target_format: str
     target_namespaces: Mapping[str, str]
     """Of an XML target, by prefix: those that are written on its root."""
+    source_layout: Layout
     target_layout: Layout
+    """Of tables."""
     schemas: Schemas
     version: str
     """A hash of the content of the file and its imports."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 
+from engine.formats.delimited import Layout
 from engine.formats.fhir.definitions import definitions
 from engine.formats.hl7v2.dictionary import components
 from engine.mapping.ast import SEGMENTED, Segment
@@ -102,15 +103,18 @@ def compile_expression(
     names: Iterable[str] = (),
     functions: Mapping[str, Function] = BUILT_IN,
     namespaces: Mapping[str, str] = MappingProxyType({}),
+    layout: Layout | None = None,
 ) -> Expression | None:
     """A single expression; its ``=`` may be left out.  ``names`` are variables that come with the
-    context's params, as text; ``namespaces`` those of XML paths, by prefix.
+    context's params, as text; ``namespaces`` those of XML paths, by prefix; ``layout`` that of
+    a table, commas and a header when it is not given.
 
     None after a diagnostic.
     """
     own = Diagnostics()
     unit = Unit(format, own, functions)
     unit.namespaces = path_namespaces(format, namespaces)
+    unit.layout_of_source = layout or unit.layout_of_source
     tree = parse_expression(scalar, format, own)
     expression: Expression | None = None
     if tree is not None:
@@ -182,6 +186,7 @@ class _Compilation:
             source_format=file.source or "",
             target_format=file.target or "",
             target_namespaces=dict(file.target_namespaces),
+            source_layout=file.source_layout,
             target_layout=file.target_layout,
             schemas=schemas,
             version=self.version(schemas.digest),

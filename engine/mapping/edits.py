@@ -7,9 +7,18 @@ import re
 from typing import Any, Final
 
 from engine.contract import Document, Payload
-from engine.formats import FORMATS, FhirDocument, JsonDocument, XmlDocument
+from engine.formats import (
+    FORMATS,
+    AstmMessage,
+    DelimitedDocument,
+    FhirDocument,
+    JsonDocument,
+    XmlDocument,
+)
+from engine.formats.delimited import Layout
 from engine.formats.hl7v2 import Hl7Message
 from engine.formats.null import Null
+from engine.mapping.edits_records import edit_astm, edit_table
 from engine.mapping.edits_xml import edit_xml
 
 _STEP: Final = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)(?:\.|$)")
@@ -19,9 +28,12 @@ class WrongPath(ValueError):
     """Nothing can be put there."""
 
 
-def edited(document: Document, path: str, value: str | Null | None) -> Document:
-    """A copy with one place changed; None takes it away.  ``PV1-2`` in HL7 v2,
-    ``/a/b[2]/@c`` in XML, otherwise ``entry[1].resource.gender``.
+def edited(
+    document: Document, path: str, value: str | Null | None, layout: Layout | None = None
+) -> Document:
+    """A copy with one place changed; None takes it away.  ``PV1-2`` in HL7 v2 and ASTM,
+    ``/a/b[2]/@c`` in XML, ``rows[2].name`` in a table of this layout, otherwise
+    ``entry[1].resource.gender``.
 
     Raises WrongPath or FormatError.
     """
@@ -34,11 +46,17 @@ def edited(document: Document, path: str, value: str | Null | None) -> Document:
         tree = copy.deepcopy(document.value)
         _put(tree, _steps(path.removeprefix("$src.")), value)
         return type(document)(tree)
+    text = None if isinstance(value, Null) else value
+    edit: Document | None = None
     if isinstance(document, XmlDocument):
-        edit = edit_xml(document, path, None if isinstance(value, Null) else value)
-        if edit is not None:
-            return edit
-    raise WrongPath(path)
+        edit = edit_xml(document, path, text)
+    elif isinstance(document, DelimitedDocument):
+        edit = edit_table(document, path, text, layout or Layout())
+    elif isinstance(document, AstmMessage):
+        edit = edit_astm(document, path, text)
+    if edit is None:
+        raise WrongPath(path)
+    return edit
 
 
 def _steps(path: str) -> list[str | int]:

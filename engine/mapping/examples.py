@@ -248,7 +248,8 @@ class _Runner:
         for key, value in changes.entries if isinstance(changes, Mapping) else ():
             text = value.text if isinstance(value, Scalar) else ""
             try:
-                document = edited(document, key.text, NULL if text == '""' else text or None)
+                put = NULL if text == '""' else text or None
+                document = edited(document, key.text, put, self.mapping.source_layout)
             except (WrongPath, EngineError):
                 self.diagnostics.at("M901", key, f"'{key.text}' cannot be set")
                 return None
@@ -332,7 +333,7 @@ class _Runner:
             json(read_json(output.body)) if json is not None else FORMATS[format].parse(output)
         )
         text = path.text
-        if json is not None:
+        if json is not None or format == "delimited":
             text = f"$src.{text}" if not text.startswith(("[", "$")) else text
         elif isinstance(document, XmlDocument) and not text.startswith(("/", "$")):
             text = f"/{text}"
@@ -341,6 +342,7 @@ class _Runner:
             format=format,
             diagnostics=self.diagnostics,
             namespaces=self.mapping.target_namespaces,
+            layout=self.mapping.target_layout,
         )
         if expression is None:
             return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.mapping import run_examples
+from engine.mapping import CompiledMapping, run_examples
 from tests.unit.mapping.reading import mapping
 
 MAPPING = """\
@@ -165,3 +165,83 @@ def test_xml_in_and_out(tmp_path: Path) -> None:
     assert "-      <p:text>9</p:text>" in problem
     path.write_text(XML_TESTS.replace("/order/extra", "/order/nothing/deep"))
     assert not run_examples(path, made).passed
+
+
+TABLE = ("delimited, separator: ';', header: false, columns: [id, name, ward]",
+         "delimited, separator: '|', columns: [nr, station]")  # fmt: skip
+TABLE_MAPPING = """
+out:
+  rows:
+    - $for: row in $src.rows[*]
+      nr: = $row.id
+      station: = $row.ward | upper
+"""
+TABLE_TEST = """
+cases:
+  - name: whole
+    input: |
+      1;Li;icu
+      2;"Mo;ser";er
+    contains: {'rows[1].nr': '1', 'rows[2].station': ER}
+    absent: ['rows[3].nr', 'rows[1].other']
+  - name: changed
+    input: {base: whole, set: {'rows[2].ward': b2, 'rows[1].id': '', '$src.rows[2][1]': '9;9'}}
+    contains: {'rows[2].station': B2, 'rows[2].nr': 9;9}
+  - name: the case before is as it was
+    input: {base: whole, set: {}}
+    contains: {'rows[2].station': ER}
+"""
+ASTM_MAPPING = """
+out:
+  H: {5: = H-5.1}
+  P: {4: = P-4}
+  R:
+    - $for: r in R[*]
+      3: {4: = $r.3.4}
+      4: = $r.4
+"""
+ASTM_TEST = r"""
+cases:
+  - name: whole
+    input: |
+      H|\\^&|||XN^1
+      P|1||4711
+      R|1|^^^WBC|6.2
+      R|2|^^^RBC|4.5
+    contains: {P-4: '4711', 'R[2]-3.4': RBC, 'R[2]-4': '4.5', H-5: XN}
+    absent: [P-6, 'R[3]-4']
+  - name: changed
+    input: {base: whole, set: {P-4: 8|8, 'R[2]-4': '', 'R[1]-3.4': PLT, 'R[1]-9': N}}
+    contains: {P-4: 8|8, 'R[1]-3.4': PLT}
+    absent: ['R[2]-4']
+""".replace("\\\\", "\\")
+
+
+RECORDS = (
+    (mapping(TABLE_MAPPING, *TABLE), TABLE_TEST),
+    (mapping(ASTM_MAPPING, "astm", "astm"), ASTM_TEST),
+)
+
+
+@pytest.mark.parametrize(("made", "cases"), RECORDS)
+def test_tables_and_records(tmp_path: Path, made: CompiledMapping, cases: str) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(cases)
+    report = run_examples(path, made)
+    assert report.diagnostics.items == ()
+    assert {case.name: case.problems for case in report.cases if not case.passed} == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "place"),
+    [
+        *((0, place) for place in ("rows[3].ward", "rows[2].station", "rows[2][4]", "ward")),
+        *((1, place) for place in ("R[3]-4", "R[2]-1", "H-2", "R.4")),
+    ],
+)
+def test_what_cannot_be_set(tmp_path: Path, number: int, place: str) -> None:
+    made, cases = RECORDS[number]
+    path = tmp_path / "t.test.yaml"
+    path.write_text(cases.replace("set: {", f"set: {{'{place}': x, ", 1))
+    report = run_examples(path, made)
+    assert [one.message for one in report.diagnostics.items] == [f"'{place}' cannot be set"]
