@@ -85,7 +85,8 @@ def _complete(
     for url, resource in waiting.items():
         entry = {"fullUrl": mark(url), "resource": resource}
         if interacts:
-            entry["request"] = {"method": mark("POST")}
+            if "id" not in resource:  # a resource with an id of its own is the message's to tell
+                entry["request"] = {"method": mark("POST")}
             _complete_entry(entry, mark, where)
         entries.append(entry)
     if entries:

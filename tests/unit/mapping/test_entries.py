@@ -67,6 +67,12 @@ def test_what_is_referred_to_is_created_once_at_the_receiver() -> None:
     assert bundle == mapped(OBSERVATIONS % "transaction" + DOCTOR, MESSAGE)
 
 
+def test_what_is_referred_to_with_an_id_of_its_own_is_updated() -> None:
+    with_id = DOCTOR.replace("resourceType:", "id: = $number\n      resourceType:")
+    entry = mapped(OBSERVATIONS % "transaction" + with_id, MESSAGE)["entry"][3]
+    assert entry["request"] == {"method": "PUT", "url": "Practitioner/1"}
+
+
 def test_an_entry_without_a_request_is_an_update_by_its_url() -> None:
     entry = mapped(OBSERVATIONS % "batch" + DOCTOR, MESSAGE)["entry"][2]
     id = entry["fullUrl"].removeprefix("urn:uuid:")
