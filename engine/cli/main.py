@@ -48,27 +48,56 @@ app: Final = typer.Typer(
 _RUNNING: Final = "The running engine"
 _PROJECT: Final = "The project"
 
-app.command("run", rich_help_panel=_RUNNING)(run)
-app.command("status", rich_help_panel=_RUNNING)(status)
-app.add_typer(messages, name="messages", rich_help_panel=_RUNNING)
-app.command("replay", rich_help_panel=_RUNNING)(replay)
-app.command("cancel", rich_help_panel=_RUNNING)(cancel)
-app.command("stop", rich_help_panel=_RUNNING)(stop)
-app.command("start", rich_help_panel=_RUNNING)(start)
-app.command("reload", rich_help_panel=_RUNNING)(reload)
-app.command("send", rich_help_panel=_RUNNING)(send)
-app.command("lint", rich_help_panel=_PROJECT)(lint)
-app.command("test", rich_help_panel=_PROJECT)(run_examples)
-app.command("map", rich_help_panel=_PROJECT)(map_)
-app.command("convert", rich_help_panel=_PROJECT)(convert)
-app.command("validate", rich_help_panel=_PROJECT)(validate)
-app.command("route", rich_help_panel=_PROJECT)(route)
-app.command("rehearse", rich_help_panel=_PROJECT)(rehearse)
-app.command("check", rich_help_panel=_PROJECT)(check)
-app.command("list", rich_help_panel=_PROJECT)(list_)
-app.command("create", rich_help_panel=_PROJECT)(create)
-app.command("describe", rich_help_panel=_PROJECT)(describe)
-app.command("schema", rich_help_panel=_PROJECT)(schema)
+_EXAMPLES: Final = {
+    "run": "carebus run --config hospital --data var --watch",
+    "status": "carebus status --watch",
+    "messages": "carebus messages --patient 4711 --since 2h",
+    "replay": "carebus replay --state dead --channel his-fhir --dry-run",
+    "cancel": "carebus cancel 1042 1043",
+    "stop": "carebus stop his-fhir",
+    "start": "carebus start his-fhir",
+    "reload": "carebus reload",
+    "send": "carebus send adt.hl7 --to mllp://localhost:2575 --count 100 --new-ids",
+    "lint": "carebus lint --notes mappings/admission.yaml",
+    "test": "carebus test -k admission --min-coverage 90",
+    "map": "carebus map admission adt.hl7 --explain",
+    "convert": "carebus convert --to fhir --out bundles messages/*.hl7",
+    "validate": "carebus validate --with complete adt.hl7 bundle.json",
+    "route": "carebus route adt.hl7 --from his-adt",
+    "rehearse": "carebus rehearse --since 24h --channel his-adt",
+    "check": "carebus check his-fhir",
+    "list": "carebus list --format json",
+    "create": "carebus create mllp:his-adt --write",
+    "describe": "carebus describe M723",
+    "schema": "carebus schema channel",
+}
+
+
+def _example(name: str) -> str:
+    return f"Example: {_EXAMPLES[name]}"
+
+
+app.command("run", rich_help_panel=_RUNNING, epilog=_example("run"))(run)
+app.command("status", rich_help_panel=_RUNNING, epilog=_example("status"))(status)
+app.add_typer(messages, name="messages", rich_help_panel=_RUNNING, epilog=_example("messages"))
+app.command("replay", rich_help_panel=_RUNNING, epilog=_example("replay"))(replay)
+app.command("cancel", rich_help_panel=_RUNNING, epilog=_example("cancel"))(cancel)
+app.command("stop", rich_help_panel=_RUNNING, epilog=_example("stop"))(stop)
+app.command("start", rich_help_panel=_RUNNING, epilog=_example("start"))(start)
+app.command("reload", rich_help_panel=_RUNNING, epilog=_example("reload"))(reload)
+app.command("send", rich_help_panel=_RUNNING, epilog=_example("send"))(send)
+app.command("lint", rich_help_panel=_PROJECT, epilog=_example("lint"))(lint)
+app.command("test", rich_help_panel=_PROJECT, epilog=_example("test"))(run_examples)
+app.command("map", rich_help_panel=_PROJECT, epilog=_example("map"))(map_)
+app.command("convert", rich_help_panel=_PROJECT, epilog=_example("convert"))(convert)
+app.command("validate", rich_help_panel=_PROJECT, epilog=_example("validate"))(validate)
+app.command("route", rich_help_panel=_PROJECT, epilog=_example("route"))(route)
+app.command("rehearse", rich_help_panel=_PROJECT, epilog=_example("rehearse"))(rehearse)
+app.command("check", rich_help_panel=_PROJECT, epilog=_example("check"))(check)
+app.command("list", rich_help_panel=_PROJECT, epilog=_example("list"))(list_)
+app.command("create", rich_help_panel=_PROJECT, epilog=_example("create"))(create)
+app.command("describe", rich_help_panel=_PROJECT, epilog=_example("describe"))(describe)
+app.command("schema", rich_help_panel=_PROJECT, epilog=_example("schema"))(schema)
 
 
 def _version(asked: bool) -> None:
