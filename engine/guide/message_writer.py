@@ -317,12 +317,12 @@ def group_name(scope: Groups) -> str:
 
 
 def _names(plan: Plan) -> dict[Label, str]:
-    """A variable for each resource: its type, and its number where there are several."""
+    """A variable for each resource: its type, and its number where it is not the first."""
     types = [label.type for label in plan.resources]
     names = {}
     for label in plan.resources:
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", label.type).lower()
-        number = re.sub(r"\W", "_", label.number)
+        number = "" if label.number == "1" else re.sub(r"\W", "_", label.number)
         names[label] = name if types.count(label.type) == 1 else f"{name}_{number}".rstrip("_")
     return names
 

@@ -89,7 +89,8 @@ class Composer:
             self._add(message, each, (), rows, groups, segments)
         for each in self.decisions["added"]:
             if message in each.get("messages", [message]):
-                self._add_beside(message, each, rows, groups, segments)
+                made = [row for row in rows if "instead" not in decided or row.number == 0]
+                self._add_beside(message, each, made, rows, groups, segments)
         rows = [replace(row, message=message) for row in rows]
         return Table(message, tuple(rows), groups, segments)
 
@@ -97,6 +98,7 @@ class Composer:
         self,
         message: str,
         written: Tree,
+        made: Sequence[Row],
         rows: list[Row],
         groups: dict[Groups, bool],
         segments: dict[str, frozenset[Groups]],
@@ -105,7 +107,7 @@ class Composer:
         aim = written.get("beside")
         places = {
             row.groups
-            for row in rows
+            for row in made
             if row.segment == written["segment"].rstrip("*") and aim in (None, str(row.target))
         }
         for place in sorted(places) if aim else [()]:
