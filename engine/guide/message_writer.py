@@ -268,24 +268,51 @@ class MessageWriter:
         if aim.each and aim.each == resource.each and aim.scope == scope:
             value = {"reference": "= " + self._key(aim)}
         elif inner:
-            loops, at = self._through(scope, aim.scope)
-            lets: Tree = {}
-            if aim.each:
-                loops.append(f"{aim.each.lower()} in {self._repeats(aim.parts[0], at)}")
-            else:
-                for free in sorted(_free([self._key(aim)]) & self._segment_names()):
-                    home = self.plan.home(free.upper(), aim.scope)
-                    if home is not None and self._holder(home) == aim.scope:
-                        lets[free] = f"= ${group_name(at)}.{free.upper()}"
-            value = {"$for": loops[0] if len(loops) == 1 else loops}
-            if lets:
-                value["$let"] = lets
-            if aim.whens and len(set(aim.whens)) == 1:
-                value["$if"] = "= " + aim.whens[0]
-            value["reference"] = "= " + self._key(aim).replace("$number", "$index")
-            self._place(tree, resource.label.type, path, value, many=True)
+            many = self._is_list(resource.label.type, path)
+            self._place(
+                tree, resource.label.type, path, self._inner(aim, scope, many=many), many=many
+            )
             return
         self._place(tree, resource.label.type, path, value, many=False)
+
+    def _inner(self, aim: Resource, scope: Groups, *, many: bool) -> Tree:
+        """References to a resource inside a group or of a segment: to all, or to the first."""
+        loops, at = self._through(scope, aim.scope)
+        lets: Tree = {}
+        if aim.each:
+            loops.append(f"{aim.each.lower()} in {self._repeats(aim.parts[0], at)}")
+        if not many:
+            for loop in loops:
+                name, _, path = loop.partition(" in ")
+                lets[name] = f"= {path.removesuffix('[*]')}"
+        if not aim.each:
+            self._bind(self._key(aim), aim.scope, at, lets)
+        value: Tree = {"$for": loops[0] if len(loops) == 1 else loops} if many else {}
+        if lets:
+            value["$let"] = lets
+        if len(set(aim.whens)) == 1:
+            value["$if"] = "= " + aim.whens[0]
+        number = "$index" if many else "1"
+        value["reference"] = "= " + re.sub(r"\$(number|index)\b", number, self._key(aim))
+        return value
+
+    def _bind(self, key: str, scope: Groups, at: Groups, lets: Tree) -> None:
+        """The segments and resources of the scope that a key needs."""
+        inside = {self.names[one.label]: one for one in self.plan.inside(scope) if not one.each}
+        for name in sorted(_free([key]) - lets.keys()):
+            if name in self._segment_names():
+                home = self.plan.home(name.upper(), scope)
+                if home is not None and self._holder(home) == scope:
+                    lets[name] = f"= ${group_name(at)}.{name.upper()}"
+            elif name in inside:
+                self._bind(self._key(inside[name]), scope, at, lets)
+                lets[name] = "= " + self._key(inside[name])
+
+    def _is_list(self, type_: str, path: str) -> bool:
+        """Whether any element of the path is a list."""
+        steps = path.split(".")
+        ends = range(1, len(steps) + 1)
+        return any(f"{type_}.{'.'.join(steps[:end])}" in self.style.lists for end in ends)
 
     def _place(self, tree: Tree, type_: str, path: str, value: Tree, *, many: bool) -> None:
         at = type_
@@ -313,7 +340,8 @@ class MessageWriter:
 
 
 def group_name(scope: Groups) -> str:
-    return scope[-1].lower() if scope else ""
+    """The variable of a group; no resource has such a name."""
+    return f"{scope[-1].lower()}_group" if scope else ""
 
 
 def _names(plan: Plan) -> dict[Label, str]:
