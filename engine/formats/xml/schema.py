@@ -93,9 +93,13 @@ class _Files(etree.Resolver):  # type: ignore[misc]
 
 
 def _place(whole: Any, path: str) -> str:
-    """The log counts elements (``/*/*[2]``) where there is a default namespace; people want
-    names."""
-    found = whole.xpath(path) if path else []
+    """The log counts elements (``/*/*[2]``) where there is a default namespace, and writes the
+    document's own prefixes elsewhere; people want names."""
+    known = {prefix: uri for one in whole.iter("*") for prefix, uri in one.nsmap.items() if prefix}
+    try:
+        found = whole.xpath(path, namespaces=known) if path else []
+    except etree.XPathError:
+        found = []  # a prefix that means one thing here and another there
     return place_of(found[0]) if found else path
 
 

@@ -160,3 +160,13 @@ def test_only_xml_has_a_schema(folder: Path) -> None:
     assert refused(folder, TO.replace("schemas/order.xsd", "[a, b]")) == [
         ("M155", "'schema' is the path of one file")
     ]
+
+
+def test_places_are_found_where_the_output_has_prefixes(folder: Path) -> None:
+    text = TO.replace("{'': 'urn:o'}", "{o: 'urn:o'}").replace("order:", "o:order:")
+    text = text.replace("number: =", "o:number: =").replace("note: =", "o:note: =")
+    made, _ = compiled(folder, text)
+    assert made is not None
+    with pytest.raises(MappingError, match="R406") as refused:
+        made.render(json({"number": "none"}), CONTEXT)
+    assert "number" in refused.value.info.summary
