@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -43,9 +44,18 @@ def lint(
     YAML blocks in Markdown are checked as the files they name in their first line.
     Exit code 1 when there is an error.
     """
+    gc.disable()  # most of what a project is made of would be looked through for nothing
+    try:
+        _check(paths or [Path()], form, notes, strict)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _check(paths: Sequence[Path], form: Report, notes: bool, strict: bool) -> None:
     found: list[Diagnostic] = []
     sources: dict[str, str] = {}
-    for path in paths or [Path()]:
+    for path in paths:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist")
         part, texts = _lint(path, notes)

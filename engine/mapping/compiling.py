@@ -89,7 +89,8 @@ def check_library(
     if file is not None:
         file.source = file.source or "hl7v2"
         file.target = file.target or "fhir"
-        compilation = _Compilation(file, library, diagnostics, False)
+        # What it imports is checked as files of its own; an overlay may change what those call.
+        compilation = _Compilation(file, library, diagnostics, False, only_own=not file.bases)
         for map_name in file.maps:
             compilation.map_named(map_name)
         compilation.check_output()
@@ -137,6 +138,8 @@ class _Compilation:
     trace: bool
     done: dict[str, MapCode] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
+    only_own: bool = False
+    """Imported maps are not compiled; nothing of this compilation will run."""
 
     def __post_init__(self) -> None:
         assert self.file.source is not None  # noqa: S101
@@ -271,6 +274,8 @@ class _Compilation:
                 origin = scope.names[argument.text].origin = unit.layout.cell()
                 unit.origins[cell] = origin
         names = tuple(argument.text for argument in definition.arguments)
+        if self.only_own and name not in self.file.maps:
+            return self.done.setdefault(name, MapCode(name, names, tuple(cells), lambda run: None))
         made = self.done[name] = MapCode(name, names, tuple(cells))
         self.open.append(name)
         format, unit.format = unit.format, definition.format or unit.format

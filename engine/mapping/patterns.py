@@ -12,6 +12,9 @@ from typing import Final
 
 MAX_PATTERN: Final = 500
 _WORK: Final = 100_000_000  # steps a match may take at worst
+_DOCUMENT: Final = 64 * 1024 * 1024
+_ALONE: Final = re.compile(r"(?:\[\^?\]?(?:\\.|[^\]\\])*\]|\\[dDsSwW]|\.)[+*]", re.DOTALL)
+"""One kind of character, repeated: each character is looked at once, a document's too."""
 _REPEAT: Final = re.compile(r"\{(\d*)(,?)(\d*)\}")
 
 
@@ -28,13 +31,15 @@ class Pattern:
         """Raises PatternRefused."""
         if len(text) > MAX_PATTERN:
             raise PatternRefused(f"a pattern has at most {MAX_PATTERN} characters")
-        repeated, choices = _freedom(text)
+        alone = _ALONE.fullmatch(text) is not None
+        repeated, choices = (0, 1) if alone else _freedom(text)
         try:
             self.compiled = re.compile(text)
         except (re.error, OverflowError, RecursionError) as error:
             raise PatternRefused(f"not a pattern: {getattr(error, 'msg', error)}") from error
         work = _WORK / choices
-        self.longest = int(work ** (1 / (repeated + 1))) if repeated else min(int(work), 1_000_000)
+        most = _DOCUMENT if alone else 1_000_000
+        self.longest = int(work ** (1 / (repeated + 1))) if repeated else min(int(work), most)
 
 
 def _freedom(text: str) -> tuple[int, int]:

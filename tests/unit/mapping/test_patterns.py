@@ -60,6 +60,15 @@ def test_a_text_that_is_too_long_for_a_pattern_is_an_error_at_run_time() -> None
     assert caught.value.info.code == "R301"
 
 
+@pytest.mark.parametrize("text", [r"[A-Za-z0-9+/=\s]+", r"[^\]a]*", r"\d+", ".*"])
+def test_one_kind_of_character_is_looked_for_in_documents_too(text: str) -> None:
+    pattern = Pattern(text)
+    assert pattern.longest > 10_000_000
+    started = time.perf_counter()
+    assert pattern.compiled.fullmatch("1" * 500_000 + "\n]a") is None
+    assert time.perf_counter() - started < 5
+
+
 def test_the_worst_that_is_allowed_ends_soon() -> None:
     pattern = Pattern(".*a.*b.*c")
     text = "ab" * (pattern.longest // 2)
