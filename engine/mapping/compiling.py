@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from types import MappingProxyType
 
@@ -41,6 +42,7 @@ from engine.mapping.message_headers import header_completion
 from engine.mapping.namespaces import known_namespaces, path_namespaces
 from engine.mapping.outputs import OutputCompiler, with_lets
 from engine.mapping.program import finish, root_scope
+from engine.mapping.reads import what_is_read
 from engine.mapping.runstate import Code
 from engine.mapping.schemas import read_schemas
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
@@ -162,6 +164,8 @@ class _Compilation:
         self.maps, self.unit.tables = self.imports.maps, self.imports.tables
         self.unit.map_named = self.map_named
         self.unit.map_names = lambda: self.maps
+        if self.file.out is not None:
+            self.unit.what_is_read = partial(what_is_read, self.file.let, self.file.out, self.maps)
 
     def compile(self) -> CompiledMapping | None:
         file, unit, library = self.file, self.unit, self.library

@@ -37,6 +37,7 @@ from engine.mapping.forms_values import (
     compile_try,
     compile_when,
 )
+from engine.mapping.keeping import compile_rest
 
 _ALL: Final = (
     Form(
@@ -127,6 +128,15 @@ _ALL: Final = (
         1,
         1,
         compile_segment_name,
+    ),
+    Form(
+        "rest",
+        "rest()",
+        "What nothing in this mapping reads of the HL7 v2 message, as a message of its own; "
+        "nothing when all is read. `$rest:` at the root of an HL7 v2 output puts it back.",
+        0,
+        0,
+        compile_rest,
     ),
     Form(
         "text",

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping as Dictionary
 from typing import Any, Final
 
+from engine.formats.hl7v2.writing import REST
 from engine.formats.null import NULL
 from engine.formats.xml import XML_FORMATS
 from engine.mapping.ast import (
@@ -41,6 +42,7 @@ from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.fusing import fuse_later
 from engine.mapping.grammar import is_expression, is_group_name, parse_expression
 from engine.mapping.invariants import since
+from engine.mapping.keeping import compile_putting_back
 from engine.mapping.looks import looks_like_expression
 from engine.mapping.loops import loop_code, tracing_loop_code
 from engine.mapping.message_groups import only_groups
@@ -60,7 +62,7 @@ from engine.syntax.nearest import did_you_mean
 
 _DIRECTIVES: Final = (
     "$for", "$if", "$let", "$case", "$of", "$else", "$use", "$refer", "$with", "$first", "$merge",
-    "$raise", "$copy", "$id",
+    "$raise", "$copy", "$rest", "$id",
 )  # fmt: skip
 _NEEDS: Final = {"$of": ("$case",), "$else": ("$case",), "$with": ("$use", "$refer")}
 _FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
@@ -398,6 +400,12 @@ class OutputCompiler:
                 found = self.spread(key, node, scope, path, inside)
                 merged.append((found.code, str(key.position)))
                 continue
+            if key.text == REST:
+                back = compile_putting_back(self, value, scope)
+                if back is not None:
+                    constants[REST] = None
+                    computed.append((REST, back))
+                continue
             if key.text.startswith("$"):
                 continue
             name, within = self.key(key, inside)
@@ -428,6 +436,8 @@ class OutputCompiler:
                 help="within a segment, keys are field, component and sub-component numbers",
             )
         segment = (_RECORD if self.target == "astm" else _SEGMENT).fullmatch(text)
+        if segment is not None:
+            self.unit.written.add(text)
         return text, inside or segment is not None
 
     # --- directives that give content ---------------------------------------------------

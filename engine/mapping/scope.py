@@ -12,6 +12,7 @@ from engine.mapping.runstate import NOTHING, Code, Layout
 from engine.syntax import Diagnostics, Position
 
 if TYPE_CHECKING:
+    from engine.formats.hl7v2.rest import SegmentReads
     from engine.mapping.tables import Table
 
 BUILT_IN = ("now", "message", "channel")
@@ -152,6 +153,10 @@ class Unit:
         if name not in self.memories:
             self.memories[name] = self.layout.cell()
         return self.memories[name]
+
+    written: set[str] = field(default_factory=set)
+    """The segments that an HL7 v2 output may have."""
+    what_is_read: Callable[[], Mapping[str, SegmentReads]] = dict
 
     def checked(self, place: str) -> bool:
         """Whether this place has been checked before; from now on it has."""

@@ -259,6 +259,13 @@ ROWS: tuple[Code, ...] = (
         "This literal is not what the function takes; it would fail for every message.",
     ),
     Code(
+        "M312",
+        _E,
+        "the rest of what is no HL7 v2 message",
+        "rest() takes what nobody reads out of an HL7 v2 source; $rest puts such a text into an "
+        "HL7 v2 output.",
+    ),
+    Code(
         "M311",
         _E,
         "a reference outside FHIR",

@@ -25,11 +25,14 @@ from typing import Any, Final
 from engine.contract import FormatError, Stage
 from engine.formats.charsets import UTF_8, Charset, declared_charset, find_charset
 from engine.formats.errors import format_error
+from engine.formats.hl7v2.rest import Rest, put_back
 from engine.formats.hl7v2.segment import Segment
 from engine.formats.hl7v2.separators import Separators
 from engine.formats.null import NULL_TEXT, Null
 
 USUAL: Final = Separators()
+REST: Final = "$rest"
+"""The key of a tree whose value is a `Rest`."""
 
 
 class Written(str):
@@ -52,11 +55,14 @@ def write_tree(tree: Mapping[Any, Any], charset: str | None = None) -> tuple[byt
 
     Raises FormatError: HL7-TREE (with the place in the tree), CHARSET-ENCODE, CHARSET-UNKNOWN.
     """
-    segments = list(_segments(tree, ""))
+    rest = tree.get(REST)
+    segments = list(_segments({key: tree[key] for key in tree if key != REST}, ""))
     if not segments or segments[0][0] != "MSH":
         raise _misshapen("the first segment must be MSH", "")
     if any(name == "MSH" for name, _ in segments[1:]):
         raise _misshapen("there is a second MSH", "")
+    if isinstance(rest, Rest):
+        segments = put_back(segments, rest)
     header = segments[0][1]
     _fill(header, 1, "")
     _fill(header, 2, USUAL.encoding_characters)

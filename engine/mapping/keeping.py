@@ -1,0 +1,51 @@
+"""What FHIR and others have no place for travels along: rest() takes it out of an HL7 v2 source,
+``$rest`` puts it back into an HL7 v2 target."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from engine.formats.hl7v2 import Hl7Message
+from engine.formats.hl7v2.rest import Rest, rest_of
+from engine.mapping.ast import Call
+from engine.mapping.closures import Compiled
+from engine.mapping.runstate import DOCUMENT, Code, Run
+from engine.mapping.scope import Scope, Unit
+from engine.mapping.tracing import untraced
+from engine.mapping.values import leaf
+from engine.syntax import Node, Scalar
+
+if TYPE_CHECKING:
+    from engine.mapping.expressions import ExpressionCompiler
+    from engine.mapping.outputs import OutputCompiler
+
+
+def compile_rest(compiler: ExpressionCompiler, call: Call) -> Compiled:
+    """The reads are worked out when the first message comes, after everything is compiled."""
+    unit = compiler.unit
+    if unit.format != "hl7v2":
+        return compiler.refuse("M312", call, "rest() is of HL7 v2 messages")
+    reads = cache(unit.what_is_read)
+
+    def rest(run: Run) -> Any:
+        document = run[DOCUMENT]
+        return rest_of(document, reads()) if isinstance(document, Hl7Message) else None
+
+    return Compiled(rest)
+
+
+def compile_putting_back(outputs: OutputCompiler, value: Node, scope: Scope) -> Code | None:
+    """The value of ``$rest``, as `write_tree` takes it."""
+    unit: Unit = outputs.unit
+    if unit.target != "hl7v2" or not isinstance(value, Scalar):
+        unit.diagnostics.at("M312", value, "$rest is an expression in an HL7 v2 output")
+        return None
+    code = outputs.expression(value, scope).code
+    written = unit.written
+
+    def putting_back(run: Run) -> Any:
+        found = untraced(leaf(run, code(run)))
+        return Rest(found, frozenset(written)) if found.__class__ is str and found else None
+
+    return putting_back
