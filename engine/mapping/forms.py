@@ -131,11 +131,12 @@ _ALL: Final = (
     ),
     Form(
         "rest",
-        "rest()",
+        "rest('PV2-13', …)",
         "What nothing in this mapping reads of the HL7 v2 message, as a message of its own; "
-        "nothing when all is read. `$rest:` at the root of an HL7 v2 output puts it back.",
+        "nothing when all is read. Fields that are named are kept although they are read. "
+        "`$rest:` at the root of an HL7 v2 output puts it back.",
         0,
-        0,
+        100,
         compile_rest,
     ),
     Form(

@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.formats.hl7v2 import Hl7Message
-from engine.formats.hl7v2.rest import Rest, rest_of
+from engine.formats.hl7v2.rest import Rest, SegmentReads, rest_of
 from engine.mapping.ast import Call
 from engine.mapping.closures import Compiled
+from engine.mapping.form import literal_of
 from engine.mapping.runstate import DOCUMENT, Code, Run
 from engine.mapping.scope import Scope, Unit
 from engine.mapping.tracing import untraced
 from engine.mapping.values import leaf
 from engine.syntax import Node, Scalar
+
+_FIELD: Final = re.compile(r"([A-Z][A-Z0-9]{2})-(\d{1,3})")
 
 if TYPE_CHECKING:
     from engine.mapping.expressions import ExpressionCompiler
@@ -26,7 +30,20 @@ def compile_rest(compiler: ExpressionCompiler, call: Call) -> Compiled:
     unit = compiler.unit
     if unit.format != "hl7v2":
         return compiler.refuse("M312", call, "rest() is of HL7 v2 messages")
-    reads = cache(unit.what_is_read)
+    kept = []
+    for argument in call.arguments:
+        place = _FIELD.fullmatch(literal_of(compiler, argument) or "")
+        if place is None:
+            return compiler.refuse("M312", argument, "a field is wanted here", "'PV2-13'")
+        kept.append((place[1], int(place[2])))
+
+    @cache
+    def reads() -> dict[str, SegmentReads]:
+        found = dict(unit.what_is_read())
+        for name, number in kept:
+            if name in found:
+                found[name].fields.pop(number, None)
+        return found
 
     def rest(run: Run) -> Any:
         document = run[DOCUMENT]
