@@ -1,8 +1,9 @@
 """YAML blocks of a Markdown file, linted as the files they claim to be.
 
 A block whose first line is a comment such as ``# channels/his-adt.yaml`` or ``# routes.yaml`` is
-that file; when the Markdown lies in a project, the rest of the project is taken from there.  A
-block without such a line is checked by itself, as far as it can be.
+that file; when the Markdown lies in a project, the rest of the project is taken from there,
+otherwise blocks may import the shipped mappings.  A block without such a line is checked by itself,
+as far as it can be.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final
 
 from engine.config.connectors import find_connectors
 from engine.config.load import check_channel, load
+from engine.mapping.library import SHIPPED
 from engine.syntax import Diagnostic, Diagnostics, Position, read_yaml
 from engine.syntax import Mapping as MappingNode
 
@@ -24,6 +26,8 @@ _FENCE: Final = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})\s*(?P<languag
 _FILE: Final = re.compile(
     r"^#\s*(?P<path>routes\.yaml|tls\.yaml|(?:channels|mappings)/[\w/-]+\.yaml)\b"
 )
+
+_ASKED: Final = re.compile(r"^(?:import|extends): *(.*)$", re.MULTILINE)
 
 # A reference that only a running system has is not a defect of a text.
 _ELSEWHERE: Final = frozenset({"C111", "C112", "C125"})
@@ -94,6 +98,8 @@ def _together(beside: Path, files: Mapping[str, Block], shown: str) -> list[Diag
         root = Path(folder)
         if (beside / "routes.yaml").is_file():
             _copy_project(beside, root)
+        elif _asks_for_more(files):  # a page about the shipped library
+            shutil.copytree(SHIPPED, root / "mappings", ignore=shutil.ignore_patterns("*.test.*"))
         for path, block in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(block.text, encoding="utf-8")
@@ -104,6 +110,18 @@ def _together(beside: Path, files: Mapping[str, Block], shown: str) -> list[Diag
         if block_of is not None and one.code not in ignored:
             found += _moved([one], block_of, shown)
     return found
+
+
+def _asks_for_more(files: Mapping[str, Block]) -> bool:
+    """Whether a block imports or extends what no block is."""
+    asked = {
+        name
+        for block in files.values()
+        for names in _ASKED.findall(block.text)
+        for name in re.split(r"[\[\], ]+", names)
+        if name
+    }
+    return any(f"mappings/{name}.yaml" not in files for name in asked)
 
 
 def _copy_project(source: Path, root: Path) -> None:
