@@ -286,6 +286,13 @@ _MILLION = (
     Goal("accepting, against an empty store", r"full [\d,.]+ \(([+-][\d.]+)%", -10, "%", True),
 )
 
+_LIBRARY = (
+    Goal("ORU of 500 OBX, 100 KB", r"500 OBX, .*? KB\s+([\d.]+) ms", 15, "ms"),
+    Goal("an OBX of 5,000, against one of 500", r"ratio ([\d.]+)", 1.3, "×"),
+    Goal("800 KB of base64, against 1 KB", r"base64\s+([\d.]+) ms", 20, "ms"),
+    Goal("lint of the whole project", r"lint of the project\s+([\d.]+) s", 3, "s"),
+)
+
 
 SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "disk": disk,
@@ -296,6 +303,7 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "shipped": shipped,
     "profile": profile,
     "mapping": printed("mapping", "Mapping against hand-written Python", "bench.mapping", _MAPPING),
+    "library": printed("library", "The shipped library", "bench.library", _LIBRARY),
     "view": printed("view", "HL7 view against the hl7 package", "bench.hl7_view", _VIEW),
     "store": printed("store", "The store", "bench.store"),
     "million": printed(
