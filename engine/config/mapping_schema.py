@@ -12,7 +12,9 @@ FROM_KEYS: Final = (
     "message", "messages", "version", "versions", "resource", "type", "event", "root", "when",
     "priority", "namespaces", "schema", *LAYOUT_KEYS,
 )  # fmt: skip
-TO_KEYS: Final = ("message", "version", "resource", "type", "namespaces", "schema", *LAYOUT_KEYS)
+TO_KEYS: Final = (
+    "message", "version", "resource", "type", "namespaces", "schema", "types", *LAYOUT_KEYS,
+)  # fmt: skip
 
 _NAME: Final = {"type": "string"}
 _ANYTHING: Final[dict[str, Any]] = {}
