@@ -67,6 +67,8 @@ def referring(found: MapCode, where: str, rule: Rule | None, *, trace: bool) -> 
         if first is not resource and _contradicts(first, resource):
             # Two people under one number, or one person spelled twice: nothing is lost.
             url = urn_uuid.call(kind, url, url_by_content(kind, resource, where))
+            if "id" in resource and untraced(resource["id"]) == untraced(first.get("id")):
+                resource["id"] = _renamed(resource["id"], url.removeprefix("urn:uuid:"))
             first = entries.resources.setdefault(url, resource)
         if first is not resource:
             for key in resource:
@@ -119,6 +121,10 @@ def _read_again(first: Any, again: Any) -> None:
     elif first.__class__ is list and again.__class__ is list:
         for one, other in zip(first, again, strict=False):
             _read_again(one, other)
+
+
+def _renamed(id: Any, name: str) -> Any:
+    return Traced(name, id.rule, id.sources) if id.__class__ is Traced else name
 
 
 def _url_by_key(run: Run, kind: str, keys: tuple[Code, ...]) -> str | None:

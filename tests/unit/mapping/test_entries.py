@@ -176,6 +176,19 @@ def test_two_that_contradict_each_other_under_one_identity_stay_two() -> None:
     assert [one["resource"]["name"][0]["family"] for one in (first, other)] == ["Doc", "Other"]
 
 
+def test_two_that_contradict_each_other_have_two_ids() -> None:
+    document = hl7("PID|1||1^Doc", "PV1|1||||||1^Other")
+    out = (
+        "out: {resourceType: Bundle, type: transaction, entry: [{resource: {resourceType: Basic,"
+        " a: \"= PID-3 | refer('Doctor')\", b: \"= PV1-7 | refer('Doctor')\"}}]}"
+    )
+    with_id = DOCTOR.replace("resourceType:", "id: = $number\n      resourceType:")
+    _, first, other = mapped(out + with_id, document)["entry"]
+    assert first["resource"]["id"] == "1"
+    assert other["fullUrl"] == f"urn:uuid:{other['resource']['id']}"
+    assert other["request"]["url"] == f"Practitioner/{other['resource']['id']}"
+
+
 def test_an_entry_of_the_mapping_itself_is_filled_in_not_doubled() -> None:
     text = """
 out:
