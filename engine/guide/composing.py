@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,10 @@ from engine.syntax import Diagnostics, Node, Scalar, read_yaml
 from engine.syntax import Mapping as Object
 from engine.syntax import Sequence as List
 
-_DECISIONS: Final = Path(__file__).with_name("messages.yaml")
+_DECISIONS: Final = tuple(
+    Path(__file__).with_name(f"{name}.yaml") for name in ("messages", "written")
+)
+"""What the message tables leave open, and the messages that have no table."""
 
 
 def compose_all(tables: Mapping[str, str], mappings: Path) -> list[Composed]:
@@ -22,7 +25,7 @@ def compose_all(tables: Mapping[str, str], mappings: Path) -> list[Composed]:
     Raises ValueError where the decisions do not cover a table, OSError.
     """
     read = [message_table(file, text) for file, text in tables.items()]
-    decisions = _tree(_DECISIONS)
+    decisions = _joined(_tree(path) for path in _DECISIONS)
     composer = Composer({one.message: one for one in read}, decisions, library(mappings))
     return [composer.compose(message) for message in decisions["messages"]]
 
@@ -50,6 +53,18 @@ def message_summary(composed: Sequence[Composed], *, left: bool) -> str:
         if left:
             lines += [f"  {row}: {reason}" for row, reason in one.left_out.items()]
     return "\n".join(lines)
+
+
+def _joined(trees: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The sections of all: lists one after the other, objects with the keys of all."""
+    found: dict[str, Any] = {}
+    for tree in trees:
+        for name, section in tree.items():
+            if isinstance(section, list):
+                found[name] = [*found.get(name, []), *section]
+            else:
+                found[name] = {**found.get(name, {}), **section}
+    return found
 
 
 def _tree(path: Path) -> dict[str, Any]:

@@ -32,6 +32,10 @@ class Style:
     """When a resource is made at all, beside the conditions of its parts."""
     beside: Mapping[str, Tree]
     """What stands beside a reference, by ``Type.path``."""
+    starts: Mapping[str, str]
+    """Groups that no structure has, by the segment that starts each."""
+    requests: Mapping[str, Tree]
+    """How an entry is sent where it is neither put nor posted, by type."""
     arguments: Mapping[str, Sequence[str]]
     """The arguments of each segment map."""
 
@@ -146,9 +150,9 @@ class MessageWriter:
         return entries
 
     def _path(self, scope: Groups, child: Groups) -> str:
-        """Groups have the structure's names; PERSON is each PID with what follows it."""
-        if child[-1] == "PERSON":
-            return "group('PID')"
+        """Groups have the structure's names, or begin with a segment: PERSON with PID."""
+        if child[-1] in self.style.starts:
+            return f"group('{self.style.starts[child[-1]]}')"
         steps = [f"${group_name(scope)}"] if scope else []
         return ".".join([*steps, child[-1]]) + "[*]"
 
@@ -188,7 +192,9 @@ class MessageWriter:
                 entry["$if"] += f" and {_bracketed(when)}"
         entry["fullUrl"] = f"= ${name}"
         entry["resource"] = self._resource(resource, scope)
-        if resource.label.type not in self.style.owned:
+        if resource.label.type in self.style.requests:
+            entry["request"] = self.style.requests[resource.label.type]
+        elif resource.label.type not in self.style.owned:
             entry["request"] = {"method": "POST"}
         return entry
 
@@ -234,6 +240,10 @@ class MessageWriter:
         if re.fullmatch(r"[a-z][a-z0-9]{2}", name) and name not in self._segment_names():
             # A segment that the structure has no place for, in case it comes anyway.
             return f"${group_name(scope)}.{name.upper()}" if scope else name.upper()
+        if re.fullmatch(r"[a-z][a-z0-9]{2}s", name):
+            # All of a segment.
+            path = name[:3].upper() + "[*]"
+            return f"${group_name(scope)}.{path}" if scope else path
         return f"${name}"
 
     def _repeats(self, part: Part, scope: Groups) -> str:

@@ -236,6 +236,10 @@ class Composer:
         if target is None or target == origin:
             return
         resource = plan.resources[origin]
+        aim = plan.resources[target].scope
+        shared = min(len(aim), len(resource.scope))
+        if aim[:shared] != resource.scope[:shared]:
+            return  # in groups beside each other
         found = Reference(origin, reference.path, target)
         same = {each.path for each in resource.references if each.target.type == target.type}
         if found not in resource.references and (
@@ -287,6 +291,8 @@ class Composer:
             defaults=self.decisions["defaults"],
             only=self.decisions["only"],
             beside=self.decisions["beside"],
+            starts={**self.decisions["starts"], **decided.get("starts", {})},
+            requests=self.decisions["requests"],
             arguments={name: found.arguments for name, found in self.library.items()},
         )
 
@@ -297,7 +303,11 @@ class Composer:
         imports = sorted({self.library[name].file for name in used if name in self.library})
         tree: Tree = {
             "mapping": decided["mapping"],
-            "from": {"format": "hl7v2", "message": decided.get("messages", [message])},
+            "from": {
+                "format": "hl7v2",
+                "message": decided.get("messages", [message]),
+                **{key: decided[key] for key in ("when",) if key in decided},
+            },
             "to": {"format": "fhir", "version": "R4", "resource": "Bundle"},
             "import": imports,
             "let": let,

@@ -22,7 +22,10 @@ from engine.mapping import Converter
 
 PROJECT = Path(__file__).parents[2]
 CORPORA = PROJECT.parent / "shared" / "corpora"
-FAMILIES = ("ADT", "MDM", "OML", "ORM", "ORU", "SIU", "VXU")
+FAMILIES = (
+    "ADT", "BAR", "DFT", "MDM", "MFN", "OMG", "OML", "OMP", "ORM", "ORU", "PPR", "QBP", "RAS",
+    "RDE", "RSP", "SIU", "VXU",
+)  # fmt: skip
 """The messages that the guide has tables for, and those that are mapped by the same tables."""
 
 BARE: Final = "an extension has a value or extensions, and not both"
