@@ -7,7 +7,7 @@ A segment of which everything was read is its bare name, so that the third OBX s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -42,36 +42,42 @@ def rest_of(message: Hl7Message, reads: Mapping[str, SegmentReads]) -> str | Non
     delimiters than ``|^~\\&``."""
     if not message.separators.usual:
         return None
-    lines = [_left(segment.fields, reads.get(segment.name)) for segment in message.all]
+    known: dict[str, dict[tuple[int, str], str]] = {}  # fields repeat in every OBX of a message
+    lines = [
+        _left(segment.fields, reads.get(segment.name), known.setdefault(segment.name, {}))
+        for segment in message.all
+    ]
     if all("|" not in line.removeprefix("MSH|^~\\&") for line in lines):
         return None
     return "\r".join(lines) + "\r"
 
 
-def _left(fields: list[str], reads: SegmentReads | None) -> str:
+def _left(fields: list[str], reads: SegmentReads | None, known: dict[tuple[int, str], str]) -> str:
     name = fields[0]
     begin = 3 if name in HEADERS else 1
-    head = [name, "^~\\&"] if name in HEADERS else [name]
+    kept = [name, "^~\\&"] if name in HEADERS else [name]
     if reads is None:
-        kept = fields[begin:]
-    elif reads.whole:
-        kept = []
-    else:
+        kept += fields[begin:]
+    elif not reads.whole:
         wanted = reads.fields
-        kept = [
-            raw and (raw if number not in wanted else _left_of_field(raw, wanted[number]))
-            for number, raw in enumerate(fields[begin:], start=begin)
-        ]
-    return "|".join([*head, *_trimmed(kept)])
+        for number, raw in enumerate(fields[begin:], start=begin):
+            if not raw or number not in wanted:
+                kept.append(raw)
+                continue
+            left = known.get((number, raw))
+            if left is None:
+                left = known[number, raw] = _left_of_field(raw, wanted[number])
+            kept.append(left)
+    return "|".join(kept).rstrip("|")
 
 
 def _left_of_field(raw: str, reads: FieldReads) -> str:
-    repetitions = raw.split("~") if "~" in raw else [raw]
-    kept = [
-        _left_of_repetition(repetition, reads.every if number else reads.first | reads.every)
-        for number, repetition in enumerate(repetitions)
-    ]
-    return "~".join(_trimmed(kept))
+    of_first = reads.first | reads.every if reads.every else reads.first
+    if "~" not in raw:
+        return _left_of_repetition(raw, of_first)
+    first, *others = raw.split("~")
+    kept = [_left_of_repetition(other, reads.every) for other in others]
+    return "~".join([_left_of_repetition(first, of_first), *kept]).rstrip("~")
 
 
 def _left_of_repetition(raw: str, leaves: Leaves) -> str:
@@ -83,10 +89,11 @@ def _left_of_repetition(raw: str, leaves: Leaves) -> str:
             kept.append("")
         elif "&" in component:
             parts = enumerate(component.split("&"), start=1)
-            kept.append("&".join(_trimmed(["" if (number, n) in leaves else p for n, p in parts])))
+            left = ["" if (number, n) in leaves else part for n, part in parts]
+            kept.append("&".join(left).rstrip("&"))
         else:
             kept.append("" if (number, 1) in leaves else component)
-    return "^".join(_trimmed(kept))
+    return "^".join(kept).rstrip("^")
 
 
 # --- and back ---------------------------------------------------------------------------------
@@ -162,10 +169,3 @@ def _joined(own: str, rest: str, separators: str) -> str:
     ours += [""] * (length - len(ours))
     theirs += [""] * (length - len(theirs))
     return separator.join(_joined(a, b, below) for a, b in zip(ours, theirs, strict=True))
-
-
-def _trimmed(pieces: Iterable[str]) -> list[str]:
-    kept = list(pieces)
-    while kept and not kept[-1]:
-        kept.pop()
-    return kept
