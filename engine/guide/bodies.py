@@ -168,6 +168,17 @@ out:
         valueCode: unknown
 """,
     ),
+    "HD_MessageHeader_destination_name": Body(
+        "The namespace is the name of an application; the universal id stands in for it.",
+        """\
+out:
+  name: = $hd.1 ?? $hd.2  # HD.1, HD.2
+""",
+    ),
+    "CWE_string": Body(
+        "Older versions have a plain code here, which CWE.1 is.",
+        "out: = $cwe.9 ?? $cwe.2 ?? $cwe.1  # CWE.9, CWE.2\n",
+    ),
     "HD_Identifier": Body(
         "HD.1 and HD.2 name one thing; an Identifier has room for one value.",
         """\
@@ -357,14 +368,15 @@ out:
     ),
     "XTN_ContactPoint": Body(
         "The guide's eight conditions in the order in which they exclude each other: an electronic "
-        "address is XTN.4, a number its parts, XTN.12, or XTN.1 as older versions have it.",
+        "address is XTN.4, a number XTN.12, its parts, or XTN.1 as older versions have it. What "
+        "the sender says of the use goes before what the equipment tells of it.",
         """\
 out:
   $let:
     electronic: = $xtn.3 in ['Internet', 'X.400'] or ($xtn.4 and not $xtn.3)
     parts: = list(concat_all('+', $xtn.5), $xtn.6, $xtn.7, concat_all('X', $xtn.8)) | join(' ')
     given: = $parts | when($xtn.7)
-    number: = ($xtn.4 ?? $xtn.1 | when($electronic)) ?? $given ?? $xtn.12 ?? $xtn.1 ?? $xtn.4
+    number: = ($xtn.4 ?? $xtn.1) | when($electronic) ?? $xtn.12 ?? $given ?? $xtn.1 ?? $xtn.4
   $if: exists($number)
   extension:
     - $if: $xtn.5
@@ -384,7 +396,7 @@ out:
       - = $xtn.3 | table('TelecommunicationEquipmentType')
       - = 'email' | when($electronic) ?? 'phone'
   value: = $number  # XTN.1, XTN.4, XTN.6, XTN.7, XTN.12
-  use: = 'mobile' | when($xtn.3 == 'CP') ?? $xtn.2 | table('TelecommunicationUseCode')  # XTN.2
+  use: = $xtn.2 | table('TelecommunicationUseCode') ?? 'mobile' | when($xtn.3 == 'CP')  # XTN.2
   rank: = try($xtn.18 | integer)  # XTN.18
   period:
     start: = try($xtn.13 | datetime)  # XTN.13

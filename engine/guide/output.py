@@ -296,6 +296,8 @@ def certain(extension: Obj) -> Obj:
     """An extension with a computed value: it is there when the value is."""
     found = {name: value for name, value, _ in extension.entries}
     names = [name for name in found if name.startswith("value")]
+    if isinstance(nested := found.get("extension"), Lst) and not names:
+        return _some(extension, nested)
     extra = found.keys() - {"$for", "$if", "url", *names}
     value = found.get(names[0]) if len(names) == 1 else None
     if extra or not isinstance(value, str) or "|" not in value or "url" not in found:
@@ -314,4 +316,20 @@ def certain(extension: Obj) -> Obj:
             out.add(name, below, about)
         elif name == names[0]:
             out.add(name, f"= ${variable}", about)
+    return out
+
+
+def _some(extension: Obj, nested: Lst) -> Obj:
+    """An extension of extensions with computed values: it is there when one of them is."""
+    values: list[str] = []
+    for below, _ in nested.items:
+        given = {name: value for name, value, _ in below.entries} if isinstance(below, Obj) else {}
+        let = given.get("$let")
+        value = let.entries[0][1] if isinstance(let, Obj) else None
+        if not isinstance(value, str) or given.get("$if") != "exists($found)":
+            return extension
+        values.append(f"exists({value.removeprefix('= ')})")
+    out = Obj([entry for entry in extension.entries if entry[0] == "$for"])
+    out.add("$if", " or ".join(values))
+    out.entries += [entry for entry in extension.entries if entry[0] not in ("$for", "$if")]
     return out

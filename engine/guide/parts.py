@@ -136,7 +136,7 @@ component:
         """\
 address:
   - $first:
-      - $if: $pid.12 and not $pid.11[2] and exists($pid.11) and not $pid.11.9
+      - $if: $pid.12 and not $pid.11[2] and exists($pid.11) and not exists($pid.11.9)
         $use: XAD_Address
         $with: {xad: = $pid.11}
         district: = $pid.12  # PID-12
@@ -145,6 +145,36 @@ address:
     $let:
       other: = $pid.12 | when($pid.11.9 != $pid.12)
     district: = $other  # PID-12
+""",
+    ),
+    "PV2_Encounter": Part(
+        "A visit that is protected is restricted; one that is not, is normal.",
+        """\
+meta:
+  security:
+    - $if: $pv2.22 in ['Y', 'N']  # PV2-22
+      system: http://terminology.hl7.org/CodeSystem/v3-Confidentiality
+      code: = 'R' | when($pv2.22 == 'Y') ?? 'N'
+""",
+    ),
+    "IN1_Coverage": Part(
+        "R4 has codes of its own for how the subscriber stands to the patient; the sender's code "
+        "stands behind.",
+        """\
+relationship:
+  coding:
+    - = $in1.17.1 | coding('SubscriberRelationship')
+    - $if: exists($in1.17.1) or exists($in1.17.2)  # IN1-17
+      system: = $in1.17.3 | table('CodingSystem') ?? 'http://terminology.hl7.org/CodeSystem/v2-0063' | when($in1.17.1)
+      version: = $in1.17.7
+      code: = $in1.17.1 | squeeze
+      display: = $in1.17.2
+    - $if: exists($in1.17.4) or exists($in1.17.5)
+      system: = $in1.17.6 | table('CodingSystem')
+      version: = $in1.17.8
+      code: = $in1.17.4 | squeeze
+      display: = $in1.17.5
+  text: = $in1.17.9
 """,
     ),
 }

@@ -79,7 +79,7 @@ SLIPS: Final[tuple[Patch, ...]] = (
     slip("TQ_*", "TQ.3", "target", "occurenceTiming", "occurrenceTiming"),
     slip("TQ_MedicationRequest", "TQ.*", "target", "doseAndRate.timing", "timing"),
     slip("TQ_MedicationRequest", "TQ.*", "target", "occurrenceTiming", "dosageInstruction.timing"),
-    slip("MSH_MessageHeader", "MSH-8", "target", "meta.security", "meta.security[1].code"),
+    slip("MSH_MessageHeader", "MSH-8", "target", "meta.security", "meta.security[1].display"),
     slip("FN_HumanName", "FN.5", "target", "extension[3]", "extension[4]"),
     slip("XAD_Address", "XAD.10", "target", "valueCode", "valueString"),
     slip("XON_Location", "XON.7", "target", "identifier[2]", "identifier[1]"),

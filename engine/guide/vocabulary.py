@@ -28,12 +28,27 @@ FALLBACKS: Final[Mapping[str, str]] = {
 BY_HAND: Final = frozenset({"DayOfWeek"})
 
 
+# The same codes in another edition of the code system: ISO 639-2 has three letters.
+OTHER_CODES: Final[Mapping[str, Mapping[str, str]]] = {
+    "PrimaryLanguage": {
+        "ara": "ar", "ben": "bn", "ces": "cs", "cze": "cs", "dan": "da", "deu": "de", "ger": "de",
+        "ell": "el", "gre": "el", "eng": "en", "spa": "es", "fin": "fi", "fra": "fr", "fre": "fr",
+        "fry": "fy", "hin": "hi", "hrv": "hr", "ita": "it", "jpn": "ja", "kor": "ko", "nld": "nl",
+        "dut": "nl", "nor": "no", "pan": "pa", "pol": "pl", "por": "pt", "rus": "ru", "srp": "sr",
+        "swe": "sv", "tel": "te", "zho": "zh", "chi": "zh",
+    },
+}  # fmt: skip
+
+
 class Vocabulary:
     """All tables by name.  `concepts` are the maps that were asked for."""
 
     def __init__(self, tables: Mapping[str, tuple[Code, ...]]) -> None:
         self.tables = tables
         self._rows = {name: _rows(codes) for name, codes in tables.items()}
+        for name, others in OTHER_CODES.items():
+            rows = self._rows.get(name, {})
+            self._rows[name] = rows | {o: rows[c] for o, c in others.items() if c in rows}
         self._systems = {name: _most(rows.values()) for name, rows in self._rows.items()}
         self.fhir = definitions("R4")
         self._names = {_bare(name): name for name in tables}
@@ -175,6 +190,8 @@ class Vocabulary:
     def _unless_same(self, out: Obj, path: str, table: str) -> None:
         """The original coding is left out where the table's is the same."""
         source = self.source(table) or self.system(table)
+        # Where the guide names no source, a sender's own system is another one.
+        foreign = "" if self.source(table) or path != "$cwe.1" else " or $cwe.3"
         rows = self.rows(table)
         same = [
             code
@@ -184,10 +201,10 @@ class Vocabulary:
         if len(same) > _MANY or (
             same and same == [c for c, row in rows.items() if c == row.target]
         ):
-            out.add("$if", f"({path} | table('{table}')) != {path}")
+            out.add("$if", f"({path} | table('{table}')) != {path}" + foreign)
         elif same:
             listed = ", ".join(f"'{code}'" for code in same)
-            out.add("$if", f"{path} not in [{listed}]")
+            out.add("$if", f"{path} not in [{listed}]" + foreign)
 
 
 def _most(codes: Iterable[Code]) -> str:
