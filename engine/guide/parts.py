@@ -30,27 +30,27 @@ out:
   $of:
     NM:  # OBX-5, OBX-6
       $let:
-        number: = $obx.5 | number_or_none
+        number: = $value | number_or_none
       $first:
         - $if: exists($number)
           valueQuantity:
             value: = $number
             $use: CWE_Quantity
             $with: {cwe: = $obx.6}
-        - valueString: = $obx.5 | text
+        - valueString: = $value | text
     SN:
       $let:
-        number: = $obx.5.2 | number_or_none
-        other: = $obx.5.4 | number_or_none
-        sign: = $obx.5.1 | when($obx.5.1 in ['<', '<=', '>', '>='])
+        number: = $value.2 | number_or_none
+        other: = $value.4 | number_or_none
+        sign: = $value.1 | when($value.1 in ['<', '<=', '>', '>='])
       $first:
-        - $if: exists($number) and not exists($obx.5.3) and $obx.5.1 != '<>'
+        - $if: exists($number) and not exists($value.3) and $value.1 != '<>'
           valueQuantity:
             value: = $number
             comparator: = $sign
             $use: CWE_Quantity
             $with: {cwe: = $obx.6}
-        - $if: exists($number) and exists($other) and $obx.5.1 != '<>' and $obx.5.3 in [':', '/']
+        - $if: exists($number) and exists($other) and $value.1 != '<>' and $value.3 in [':', '/']
           valueRatio:
             numerator:
               value: = $number
@@ -61,7 +61,7 @@ out:
               value: = $other
               $use: CWE_Quantity
               $with: {cwe: = $obx.6}
-        - $if: exists($number) and exists($other) and ($obx.5.1 ?? '=') == '=' and $obx.5.3 == '-'
+        - $if: exists($number) and exists($other) and ($value.1 ?? '=') == '=' and $value.3 == '-'
           valueRange:
             low:
               value: = $number
@@ -71,41 +71,41 @@ out:
               value: = $other
               $use: CWE_Quantity
               $with: {cwe: = $obx.6}
-        - valueString: = list($obx.5.1, $obx.5.2, $obx.5.3, $obx.5.4, $obx.6.1) | join(' ')
+        - valueString: = list($value.1, $value.2, $value.3, $value.4, $obx.6.1) | join(' ')
     ST|FT|TX:
       valueString: = $obx.5[*] | text | join('\\n')
     CWE|CE|CNE|CF|IS|ID:
-      valueCodeableConcept: = $obx.5 | each('CWE_CodeableConcept')
+      valueCodeableConcept: = $value | each('CWE_CodeableConcept')
     DT|DTM|TS:
       $first:
-        - valueDateTime: = try($obx.5 | datetime)
-        - valueString: = $obx.5 | text
+        - valueDateTime: = try($value | datetime)
+        - valueString: = $value | text
     TM:
       $first:
-        - valueTime: = try($obx.5 | time)
-        - valueString: = $obx.5 | text
+        - valueTime: = try($value | time)
+        - valueString: = $value | text
     DR:
-      valuePeriod: = $obx.5 | each('DR_Period')
+      valuePeriod: = $value | each('DR_Period')
     NR:
-      valueRange: = $obx.5 | each('NR_Range')
+      valueRange: = $value | each('NR_Range')
     VR:
-      valueString: = list($obx.5.1, $obx.5.2) | join('-')
+      valueString: = list($value.1, $value.2) | join('-')
     NA:
-      valueString: = $obx.5 | text
+      valueString: = $value | text
     ED:
       extension:
-        - $if: exists($obx.5)
+        - $if: exists($value)
           url: http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment
-          valueAttachment: = $obx.5 | each('ED_Attachment')
+          valueAttachment: = $value | each('ED_Attachment')
     RP:
       extension:
-        - $if: exists($obx.5)
+        - $if: exists($value)
           url: http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.valueAttachment
-          valueAttachment: = $obx.5 | each('RP_Attachment')
+          valueAttachment: = $value | each('RP_Attachment')
   $else:
-    valueString: = $obx.5[*] | text | join('\\n')
+    valueString: = $value | text
 """,
-                ("obx",),
+                ("obx", "value"),
             ),
         ),
     ),
@@ -117,15 +117,16 @@ PARTS: Final[Mapping[str, Part]] = {
         """\
 $merge:
   - $use: OBX_Value
-    $with: {obx: = $obx}
+    $with: {obx: = $obx, value: = $obx.5}
 """,
     ),
     "OBX_Observation_Component": Part(
-        "OBX-2, OBX-5 and OBX-6 are one decision.",
+        "OBX-2, OBX-5 and OBX-6 are one decision, for each value of OBX-5.",
         """\
 component:
-  - $use: OBX_Value
-    $with: {obx: = $obx}
+  - $for: value in $obx.5[*]
+    $use: OBX_Value
+    $with: {obx: = $obx, value: = $value}
     code: = $obx.3 | each('CWE_CodeableConcept')  # OBX-3
     referenceRange:
       - text: = $obx.7  # OBX-7
@@ -164,8 +165,10 @@ meta:
 relationship:
   coding:
     - = $in1.17.1 | coding('SubscriberRelationship')
-    - $if: exists($in1.17.1) or exists($in1.17.2)  # IN1-17
-      system: = $in1.17.3 | table('CodingSystem') ?? 'http://terminology.hl7.org/CodeSystem/v2-0063' | when($in1.17.1)
+    - $let:
+        own: = 'http://terminology.hl7.org/CodeSystem/v2-0063' | when($in1.17.1)
+      $if: exists($in1.17.1) or exists($in1.17.2)  # IN1-17
+      system: = $in1.17.3 | table('CodingSystem') ?? $own
       version: = $in1.17.7
       code: = $in1.17.1 | squeeze
       display: = $in1.17.2
