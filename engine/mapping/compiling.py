@@ -49,7 +49,7 @@ from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.syntax import Diagnostic, Diagnostics, Node, Scalar, Severity
 from engine.syntax.nearest import did_you_mean
 
-_PATH = re.compile(r"(?:\$\w+|[A-Z][A-Z0-9]{2}-\d+)(?:\.\d+)*")
+_PATH = re.compile(r"(?:\$\w+|[A-Z][A-Z0-9]{2}-\d+(?:\[1\])?)(?:\.\d+)*")
 
 
 def compile_mapping(

@@ -69,6 +69,7 @@ def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) ->
     if compiler.unit.format == "hl7v2" and not compiler.unit.trace:
         check_groups(compiler, root, steps)
         check_path(compiler, root, steps, as_value=as_value)
+    steps = _without_first(compiler, root, steps)
     fast = _remembered(compiler, node, root, as_value)
     if fast is not None:
         return fast
@@ -76,6 +77,21 @@ def compile_path(compiler: ExpressionCompiler, node: Expr, *, as_value: bool) ->
     if fast is None:
         fast = _general_path(compiler, root, steps, as_value)
     return compiler.traced(fast, node) if as_value else fast
+
+
+def _without_first(
+    compiler: ExpressionCompiler, root: Expr, steps: tuple[Step, ...]
+) -> tuple[Step, ...]:
+    """``PID-3[1].1`` is ``PID-3.1``, which has a way of its own: a path gives its first match."""
+    match steps:
+        case (Number() as field, Index(1), *below) if (
+            compiler.unit.format == "hl7v2"
+            and not compiler.unit.trace
+            and all(isinstance(step, Number) for step in below)
+            and isinstance(root, Segment)
+        ):
+            return (field, *below)
+    return steps
 
 
 def _note_reading(compiler: ExpressionCompiler, root: Variable, steps: tuple[Step, ...]) -> None:
@@ -106,6 +122,7 @@ def _remembered(
         return None
     if text not in owner.memos:
         steps = node.steps if isinstance(node, Path) else ()
+        steps = _without_first(compiler, root, steps)
         made = _fast_path(compiler, root, steps, as_value)
         if made is None or not steps:
             return None
