@@ -25,12 +25,19 @@ def compile_segments(compiler: ExpressionCompiler, call: Call) -> Compiled:
     return Compiled(segments)
 
 
+def _names(compiler: ExpressionCompiler, call: Call) -> list[str] | None:
+    """The segment that is looked for and those that end the search; None after a diagnostic."""
+    if not _of_message(compiler, call):
+        return None
+    names = [literal_of(compiler, argument) for argument in call.arguments[1:]]
+    known = [name for name in names if name is not None]
+    return known if len(known) == len(names) else None
+
+
 def compile_following(compiler: ExpressionCompiler, call: Call) -> Compiled:
     """Segments of a name behind a segment, up to the first that ends its part of the message."""
-    if not _of_message(compiler, call):
-        return NOTHING_AT_ALL
-    names = [literal_of(compiler, argument) for argument in call.arguments[1:]]
-    if None in names:
+    names = _names(compiler, call)
+    if names is None:
         return NOTHING_AT_ALL
     wanted, ends = names[0], frozenset(names[1:])
     given = compiler.node(call.arguments[0]).code
@@ -55,10 +62,8 @@ def compile_following(compiler: ExpressionCompiler, call: Call) -> Compiled:
 
 def compile_preceding(compiler: ExpressionCompiler, call: Call) -> Compiled:
     """The nearest segment of a name before a segment, behind the last that ends its part."""
-    if not _of_message(compiler, call):
-        return NOTHING_AT_ALL
-    names = [literal_of(compiler, argument) for argument in call.arguments[1:]]
-    if None in names:
+    names = _names(compiler, call)
+    if names is None:
         return NOTHING_AT_ALL
     wanted, ends = names[0], frozenset(names[1:])
     given = compiler.node(call.arguments[0]).code

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from collections.abc import Mapping as Dictionary
-from typing import Any
+from typing import Any, Final
 
 from engine.mapping.placed import filling
 from engine.mapping.runstate import NOTHING, STEPS, UNREAD, Code, Run, too_many_steps
+
+FOR_HEADER: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
+"""``x in`` of a ``$for``: the variable; what it walks stands behind."""
 
 
 def _enter(run: Run, item: Any, hoisted: tuple[tuple[str, int], ...]) -> None:

@@ -44,7 +44,7 @@ from engine.mapping.grammar import is_expression, is_group_name, parse_expressio
 from engine.mapping.invariants import since
 from engine.mapping.keeping import compile_putting_back
 from engine.mapping.looks import looks_like_expression
-from engine.mapping.loops import loop_code, tracing_loop_code
+from engine.mapping.loops import FOR_HEADER, loop_code, tracing_loop_code
 from engine.mapping.message_groups import only_groups
 from engine.mapping.namespaces import check_key
 from engine.mapping.nulls import copying, may_be_list, without_null
@@ -65,7 +65,6 @@ _DIRECTIVES: Final = (
     "$raise", "$copy", "$rest", "$id",
 )  # fmt: skip
 _NEEDS: Final = {"$of": ("$case",), "$else": ("$case",), "$with": ("$use", "$refer")}
-_FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _RECORD: Final = re.compile(r"[A-Z]")
 
@@ -243,7 +242,7 @@ class OutputCompiler:
             if not rest:
                 return self.loop(node, first, scope, path, inside)
             return self.loop(node, first, scope, path, inside, Sequence(tuple(rest), loop.position))
-        header = _FOR.match(loop.text) if isinstance(loop, Scalar) else None
+        header = FOR_HEADER.match(loop.text) if isinstance(loop, Scalar) else None
         if not isinstance(loop, Scalar) or header is None:
             self.unit.diagnostics.at(
                 "M503", loop, "'$for' names a variable and what it walks", help="x in PID-3[*]"

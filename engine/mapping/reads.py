@@ -8,7 +8,6 @@ what is left.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -31,12 +30,12 @@ from engine.mapping.ast import (
     Variable,
 )
 from engine.mapping.grammar import is_expression, parse_expression
+from engine.mapping.loops import FOR_HEADER
 from engine.mapping.mapfile import MapDefinition
 from engine.syntax import Diagnostics, Node, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
 
 _FORMAT: Final = "hl7v2"
-_FOR: Final = re.compile(r"\s*=?\s*\$?([^\W\d]\w*)\s+in(?!\w)")
 _ALL: Final = 0
 """A step to every repetition; the others are numbers from 1."""
 _PASSING: Final = frozenset(
@@ -175,7 +174,7 @@ class _Walk:
                     self.node(value, names)
 
     def loop(self, node: Node, names: Names) -> Names:
-        header = _FOR.match(node.text) if isinstance(node, Scalar) else None
+        header = FOR_HEADER.match(node.text) if isinstance(node, Scalar) else None
         if header is None or not isinstance(node, Scalar):
             return names
         tree = parse_expression(node, _FORMAT, Diagnostics(), start=header.end())
