@@ -1,10 +1,10 @@
 """The complete check of an HL7 v2 message: also values against HL7's tables, and their lengths.
 
-Tables and lengths are those that hl7apy has for the version of MSH-12.  Only the
-datatype ID is held against its table: those of IS and CWE are the site's (HL7 2.5.1 ch. 2.5.3.6).
-hl7apy has no tables before 2.3.1 and no lengths of fields; its lengths of datatypes count from 2.5
-to 2.6 alone: before, HL7 did not define them, and later they are advice (HL7 2.7 ch. 2.5.5.2).
-Its own validator is not asked: it wants every segment of a choice at once.
+Tables are those that hl7apy has for the version of MSH-12, from 2.3.1 on.  Only the datatype ID is
+held against its table: those of IS and CWE are the site's (HL7 2.5.1 ch. 2.5.3.6).  Lengths are
+those of the field and of the component (`lengths`), else that of the datatype, which hl7apy has and
+which counts from 2.5 to 2.6: before, HL7 did not define it, and later it is advice (HL7 2.7 ch.
+2.5.5.2).  hl7apy's own validator is not asked: it wants every segment of a choice at once.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from engine.formats.hl7v2.dictionary import (
     defined,
     segment_fields,
 )
+from engine.formats.hl7v2.lengths import longest_component, longest_field
 from engine.formats.hl7v2.segment import HEADERS
 from engine.formats.hl7v2.validation import MOST_FINDINGS, places, validate_message, value_findings
 from engine.formats.null import NULL_TEXT
@@ -37,9 +38,11 @@ _EXTENSIBLE: Final = frozenset({"0203", "0291", "0396"})
 """HL7's own, and open: local identifier types, media types and coding systems."""
 _PLACEHOLDER: Final = re.compile(r"\.\.|…|nnn|xxx|zzz| _|SUGGESTION| and higher|e\.g\.", re.I)
 """In a table that goes on: ``E1 ... E9``."""
-_WITH_LENGTHS: Final = ("2.5", "2.5.1", "2.6")
+_WITH_LENGTHS_OF_DATATYPES: Final = ("2.5", "2.5.1", "2.6")
 _VARIABLE: Final = ("OBX", 5)
 """HL7 2.5.1 ch. 7.4.2.5: its length is that of its kind of value, texts and documents included."""
+_MISPRINTED: Final = ("OBX", 2)
+"""HL7 says 2 up to 2.5.1, and its own datatypes have three letters: 2.6 says 3."""
 _TEXTS: Final = frozenset({"TX", "FT"})
 _WITH_TABLES_OF_COMPONENTS: Final = "2.5.1"
 
@@ -79,10 +82,17 @@ def _field(
     varies = here == _VARIABLE
     datatype = segment.field(2) if varies else element.type
     walk = _Walk(message, message.version, texts=not varies)
+    longest = (
+        None
+        if varies or here == _MISPRINTED
+        else longest_field(segment.name, element.number, message.version)
+    )
     for one in raw.split(message.separators.repetition):
         if varies:
             yield from value_findings(message, one, place, datatype, message.version)
-        yield from walk.value(one, place, datatype, element.table, message.separators.component)
+        yield from walk.value(
+            one, place, datatype, element.table, message.separators.component, longest
+        )
 
 
 class _Walk:
@@ -92,14 +102,27 @@ class _Walk:
         self.separators, self.version, self.texts = message.separators, version, texts
 
     def value(
-        self, raw: str, place: str, datatype: str, table: str, separator: str
+        self,
+        raw: str,
+        place: str,
+        datatype: str,
+        table: str,
+        separator: str,
+        longest: int | None,
     ) -> Iterator[Finding]:
         """``separator`` parts the components at this depth; empty where there are none."""
         if not raw or raw == NULL_TEXT:
             return
         known = defined(components(datatype), self.version)
+        text = self.separators.unescape(raw)
+        if (not known or not separator) and not self.coded(text, datatype, table):
+            yield Finding(place, f"is not in HL7 table {table}")
+            return
+        if longest is not None and len(text) > longest:
+            yield Finding(place, f"is longer than {longest} character{'s' * (longest > 1)}")
+        elif not known and longest is None:
+            yield from self.length_of(text, place, datatype)
         if not known or not separator:
-            yield from self.simple(raw, place, datatype, table)
             return
         pieces = raw.split(separator)
         deeper = "" if separator == self.separators.subcomponent else self.separators.subcomponent
@@ -108,7 +131,8 @@ class _Walk:
         for number, element in known.items():
             piece = pieces[number - 1] if number <= len(pieces) else ""
             inner = element.table or _table_of(datatype, number, element.type)
-            yield from self.value(piece, f"{place}.{number}", element.type, inner, deeper)
+            most = longest_component(datatype, number, self.version)
+            yield from self.value(piece, f"{place}.{number}", element.type, inner, deeper, most)
 
     def inner_required(
         self, pieces: list[str], place: str, known: dict[int, Element]
@@ -117,17 +141,16 @@ class _Walk:
             if element.required and not "".join(pieces[number - 1 : number]) and any(pieces):
                 yield Finding(f"{place}.{number}", "is required")
 
-    def simple(self, raw: str, place: str, datatype: str, table: str) -> Iterator[Finding]:
-        if not raw or raw == NULL_TEXT:
-            return
-        text = self.separators.unescape(raw)
+    def length_of(self, text: str, place: str, datatype: str) -> Iterator[Finding]:
+        """Where neither the field nor the component has a length of its own."""
         longest = _longest(datatype, self.version)
         if longest is not None and len(text) > longest and (self.texts or datatype not in _TEXTS):
             yield Finding(place, f"is longer than the {longest} characters of {datatype}")
-        if datatype == "ID" and table:
-            allowed = _closed(table, self.version)
-            if allowed is not None and text not in allowed:
-                yield Finding(place, f"is not in HL7 table {table}")
+
+    def coded(self, text: str, datatype: str, table: str) -> bool:
+        """False for a value that HL7's table for it does not have."""
+        allowed = _closed(table, self.version) if datatype == "ID" and table else None
+        return allowed is None or text in allowed
 
 
 def _table_of(datatype: str, number: int, sort: str) -> str:
@@ -167,7 +190,7 @@ def _closed(table: str, version: str) -> frozenset[str] | None:
 
 @cache
 def _longest(datatype: str, version: str) -> int | None:
-    if version not in _WITH_LENGTHS:
+    if version not in _WITH_LENGTHS_OF_DATATYPES:
         return None
     simple = _definitions(version).get_base_datatypes().get(datatype)
     if simple is None or datatype in ("DT", "TM", "DTM"):  # their form says it

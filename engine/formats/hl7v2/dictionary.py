@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -39,9 +39,10 @@ Elements = Mapping[int, tuple[Element, ...]]
 """By number: one for each way in which some versions define it."""
 
 
-@lru_cache(maxsize=1)
-def _blocks() -> Mapping[str, tuple[str, ...]]:
-    text = Path(__file__).with_name("dictionary.txt").read_text("utf-8")
+@cache
+def blocks(file: str) -> Mapping[str, tuple[str, ...]]:
+    """The indented lines below each name, in a file of this folder."""
+    text = Path(__file__).with_name(file).read_text("utf-8")
     found: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
@@ -55,11 +56,11 @@ def _blocks() -> Mapping[str, tuple[str, ...]]:
 @cache
 def _elements(name: str) -> Elements:
     found: dict[int, tuple[Element, ...]] = {}
-    for line in _blocks().get(name, ()):
+    for line in blocks("dictionary.txt").get(name, ()):
         number, versions, sort, flags, table, words = line.split(None, 5)
         element = Element(
             int(number),
-            _versions(versions),
+            version_range(versions),
             sort,
             flags.startswith("R"),
             flags.endswith("*"),
@@ -71,7 +72,8 @@ def _elements(name: str) -> Elements:
 
 
 @cache
-def _versions(text: str) -> frozenset[str]:
+def version_range(text: str) -> frozenset[str]:
+    """The versions that ``2.3-2.5.1,2.7`` means."""
     found: set[str] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -84,10 +84,14 @@ def test_a_good_message_is_completely_good() -> None:
         ("Secret^Anna", "Secret^Anna^^^^^secret", "PID-5.7: is not in HL7 table 0200"),
         ("||13.5|", f"||{'1' * 17}|", "OBX-5: is longer than the 16 characters of NM"),
         ("||13.5|", "||Secret|", "OBX-5: is not a number"),
-        ("PV1|1|I", f"PV1|1|{'I' * 21}", "PV1-2: is longer than the 20 characters of IS"),
-        ("718-7^Hemoglobin^LN\nOBX", f"{'7' * 200}\nOBX", "OBR-4.1: is longer than the 199"),
-        ("|F\nPV1", "|secret\nPV1", ""),  # a user-defined table is the site's
-        ("^^^SSA^SS", "^^^SSA^SECRET", ""),  # so are identifier types
+        ("PV1|1|I", "PV1|1|IP", "PV1-2: is longer than 1 character"),
+        ("718-7^Hemoglobin^LN\nOBX", f"{'7' * 200}\nOBX", "OBR-4.1: is longer than 20 characters"),
+        ("4711^^^HIS", f"{'7' * 16}^^^HIS", "PID-3.1: is longer than 15 characters"),
+        ("4711^^^HIS", "\\T\\" * 15 + "^^^HIS", ""),  # fifteen characters, escaped
+        ("4711^^^HIS", "4711^^^HIS&1.2.3&ISO", ""),
+        ("|NM|718-7^Hemoglobin^LN||", "|CWE|718-7^Hemoglobin^LN||", ""),  # HL7 misprints OBX-2
+        ("|F\nPV1", "|S\nPV1", ""),  # a user-defined table is the site's
+        ("^^^SSA^SS", "^^^SSA^SECRT", ""),  # so are identifier types
         ("|Secret^Anna|", '|""|', ""),
     ],
 )
@@ -105,8 +109,11 @@ def test_a_component_of_a_component_may_be_required() -> None:
 
 
 def test_lengths_and_tables_are_those_of_the_version() -> None:
-    long = GOOD.replace("PV1|1|I", f"PV1|1|{'I' * 21}")
+    long = GOOD.replace("PV1|1|I", f"PV1|1|{'I' * 21}").replace("|77|", f"|{'7' * 21}|")
     assert more(long.replace("|2.5.1\n", "|2.8\n")) == []
+    for version, name in (("2.5.1", 20), ("2.4", 20), ("2.3", 20), ("2.7", 0)):
+        found = more(long.replace("|2.5.1\n", f"|{version}\n"))
+        assert (f"MSH-10: is longer than {name} characters" in found) is bool(name), found
     assert more(GOOD.replace("|F\nZXX", "|V\nZXX").replace("|2.5.1\n", "|2.8\n")) == []
     assert more(GOOD.replace("|F\nZXX", "|V\nZXX")) == ["OBX-11: is not in HL7 table 0085"]
 
