@@ -50,6 +50,7 @@ class EngineProcess:
         Raises ConfigError and StoreUnavailable when it cannot start.
         """
         settings = self._settings
+        self._engine.configuration.prepare()
         token = new_token()
         app = control_app(self._engine, reload=self.reload, token=token, listen=settings.api_listen)
         if not settings.api_listen.loopback:
@@ -93,6 +94,7 @@ class EngineProcess:
                 )
                 return Reloaded(False, self._version, loaded.diagnostics)
             # Also with the same version: a secret that a file or variable holds may be another.
+            await asyncio.to_thread(loaded.configuration.prepare)
             orphans = await self._engine.reload(loaded.configuration)
             self._log.info("reloaded", actor=actor, version=self._version)
             return Reloaded(True, self._version, loaded.diagnostics, tuple(map(str, orphans)))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from engine.config.files import File
 from engine.mapping import (
+    Checked,
     CompiledMapping,
     Function,
     MapFile,
@@ -33,18 +34,30 @@ def compile_mappings(
     """The mappings that are right, by name, and the names of those that are not.
 
     A file without ``out:``, of its own or of what it extends, is only imported: its maps and
-    tables are checked, and it is in neither.
+    tables are checked, and it is in neither.  What a mapping runs is made when it is wanted.
     """
     library = _ProjectLibrary({file.name: file for file in files}, functions, attachments)
     check_catalogue(library.files.values(), diagnostics, functions)
     compiled: dict[str, CompiledMapping] = {}
     wrong: set[str] = set()
+    checked = Checked()
     for file in library.files.values():
         if not has_output(file.node, library):
-            check_library(file.node, diagnostics=diagnostics, library=library, name=file.name)
+            check_library(
+                file.node,
+                diagnostics=diagnostics,
+                library=library,
+                name=file.name,
+                checked=checked,
+            )
             continue
         mapping = compile_mapping(
-            file.node, diagnostics=diagnostics, library=library, name=file.name, notes=notes
+            file.node,
+            diagnostics=diagnostics,
+            library=library,
+            name=file.name,
+            notes=notes,
+            checked=checked,
         )
         if mapping is None:
             wrong.add(file.name)

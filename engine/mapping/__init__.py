@@ -6,6 +6,7 @@ no I/O, and always ends.
 """
 
 from engine.mapping.accounting import Ledger, ledger
+from engine.mapping.checked import Checked
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import check_library, compile_expression, compile_mapping
 from engine.mapping.conversion import Converter, convert
@@ -21,6 +22,7 @@ from engine.mapping.overlays import has_output
 __all__ = [
     "BUILT_IN",
     "CaseResult",
+    "Checked",
     "CompiledMapping",
     "Context",
     "Converter",

@@ -11,6 +11,7 @@ from engine.formats import FORMATS
 from engine.formats.delimited import DelimitedTree, Layout
 from engine.formats.xml import XML_FORMATS, XmlTree, xml_root
 from engine.mapping.failures import failed
+from engine.mapping.made import Made, Making
 from engine.mapping.program import Program, WrongFormat, converted
 from engine.mapping.runstate import Code, Run
 from engine.mapping.schemas import Schemas
@@ -36,17 +37,29 @@ class CompiledMapping:
     params: Mapping[str, str]
     """Names and types (text, number, boolean) of what the route must give."""
     location: str
-    rules: tuple[Rule, ...]
-    """Every line that can write a value."""
-    own_rules: tuple[Rule, ...]
-    """Those that its tests should see write: all; of an overlay those of its own file."""
-    program: Program
-    lets: tuple[tuple[int, Code], ...]
-    out: Code
-    completing: Callable[[Run, Any], Any] | None
-    """Adds to the output what it leaves open: entries that are referred to, requests, ids."""
+    file: str
+    """Where it stands, as diagnostics call it."""
+    is_overlay: bool
+    making: Making = field(repr=False, compare=False)
     traced: Callable[[], CompiledMapping | None] = field(repr=False, compare=False)
     """Compiles the instrumented form, for explaining and coverage."""
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every line that can write a value."""
+        return self.prepare().rules
+
+    @property
+    def own_rules(self) -> tuple[Rule, ...]:
+        """Those that its tests should see write: all; of an overlay those of its own file."""
+        if not self.is_overlay:
+            return self.rules
+        return tuple(rule for rule in self.rules if rule.position.file == self.file)
+
+    def prepare(self) -> Made:
+        """What it runs.  The first call may take 0.1 s, and so does the first message without it;
+        any thread may do it while others use the mapping."""
+        return self.making.ready or self.making.made()
 
     def apply(self, document: Document, context: MapContext) -> Any:
         """The target tree.  The same document and context always give the same tree.  Equal parts
@@ -59,7 +72,7 @@ class CompiledMapping:
     def begin(self, document: Document, context: MapContext) -> Run:
         """The first half of `apply`: a run in which nothing is computed yet."""
         try:
-            run = self.program.begin(document, context)
+            run = self.prepare().program.begin(document, context)
         except WrongFormat as error:
             raise failed("R402", self.location, f"this mapping reads {error}") from None
         if self.schemas.source is not None:
@@ -68,11 +81,12 @@ class CompiledMapping:
 
     def finish(self, run: Run) -> Any:
         """The second half."""
-        for cell, code in self.lets:
+        made = self.prepare()
+        for cell, code in made.lets:
             run[cell] = code(run)
-        tree = self.out(run)
-        if self.completing is not None and tree is not None:
-            tree = self.completing(run, tree)
+        tree = made.out(run)
+        if made.completing is not None and tree is not None:
+            tree = made.completing(run, tree)
         run.clear()  # what a run computed lazily refers to the run: no work for the collector
         if tree is None:
             raise failed("R103", self.location, "the mapping gives nothing for this message")

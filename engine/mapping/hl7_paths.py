@@ -52,6 +52,7 @@ def check_path(
     numbers = [step for step in rest if isinstance(step, Number)]
     if not fields or not numbers or any(isinstance(step, Name) for step in rest):
         return
+    compiler.unit.of_messages = True
     if compiler.unit.checked(str(compiler.place(numbers[0]))):
         return
     field, *below = numbers
@@ -81,7 +82,10 @@ def check_groups(compiler: ExpressionCompiler, root: Expr, steps: tuple[Step, ..
     named = [part for part in (root, *steps) if isinstance(part, GroupName | Name)]
     known = _groups(compiler.unit.messages)
     for part in named:
-        if not is_group_name(part.name) or part.name in known:
+        if not is_group_name(part.name):
+            continue
+        compiler.unit.of_messages = True
+        if part.name in known:
             continue
         if not compiler.unit.checked(f"group {compiler.place(part)}"):
             compiler.unit.diagnostics.add(

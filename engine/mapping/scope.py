@@ -145,7 +145,8 @@ class Unit:
     """Where paths have been checked."""
     messages: tuple[str, ...] = ()
     """The message structures that the mapping says it reads."""
-
+    of_messages: bool = False
+    """Whether something was checked against them, or against the version, or gave a note."""
     memories: dict[str, int] = field(default_factory=dict)
 
     def memory(self, name: str) -> int:

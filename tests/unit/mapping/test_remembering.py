@@ -102,7 +102,7 @@ def test_a_map_that_is_remembered_takes_no_steps() -> None:
     text = f"out: {{r: [{{$for: 'o in OBX[*]', v: \"= $o.3 | each('C')\"}}]}}\n{maps}"
     made = mapping(text)
     run = made.begin(hl7(*["OBX|1||a^A"] * 50), CONTEXT)
-    for_steps = made.out(run)
+    for_steps = made.prepare().out(run)
     assert len(for_steps["r"]) == 50
     assert MAX_STEPS - run[8] == 51  # the turns, and the map once
 
