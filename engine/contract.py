@@ -438,6 +438,10 @@ class Lease(Protocol):
 
 
 class Broker(Component, Protocol):
+    @property
+    def shared(self) -> bool:
+        """Other processes publish to these queues and consume from them."""
+
     async def declare(self, queues: Sequence[QueueSpec]) -> None:
         """Make these queues exist.  A queue that is declared again keeps its envelopes."""
 
@@ -549,6 +553,7 @@ class OutboxEntry:
     attempt: int  # sends so far
     next_at: datetime | None
     possible_duplicate: bool
+    begun: int = 0  # the attempt mark: a send that was begun, and nobody recorded how it ended
     key_hash: int = 0  # as in NewDelivery: where ``lane`` differs, the number of lanes was changed
 
 

@@ -42,6 +42,8 @@ def _utc_now() -> datetime:
 class EmbeddedBroker:
     """See the module.  ``now`` is injectable so that delays can be tested without waiting."""
 
+    shared = False
+
     def __init__(self, *, now: Callable[[], datetime] = _utc_now) -> None:
         self._now = now
         self._queues: dict[str, _Queue] = {}

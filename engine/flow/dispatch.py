@@ -19,7 +19,6 @@ from typing import Any
 
 from engine.config.model import Channel, Route, Target
 from engine.contract import (
-    Broker,
     Delivered,
     DeliveryId,
     Destination,
@@ -47,8 +46,8 @@ from engine.flow import outcomes
 from engine.flow.cache import MessageCache
 from engine.flow.counts import OutboundCounts
 from engine.flow.decisions import Decisions
-from engine.flow.outbox import Lane, OutboxRelay
 from engine.flow.recorder import Recorder, durable
+from engine.flow.relay import Lane, Relay
 from engine.flow.supervision import Connection, defect
 from engine.flow.validating import Validating
 
@@ -73,8 +72,7 @@ class Lanes:
     destination: Destination
     connection: Connection
     store: MessageStore
-    broker: Broker
-    relay: OutboxRelay
+    relay: Relay
     recorder: Recorder
     decisions: Decisions
     cache: MessageCache
@@ -82,6 +80,7 @@ class Lanes:
     bind: Callable[[str, str, str], Bound | None]  # (route, target, source channel)
     ended: Callable[[Event], None]  # a delivery came to an end or to a halt without being sent
     log: Any
+    look_again: timedelta | None = None  # another process may decide about what is held here
     validating: Validating | None = None
     sending: set[DeliveryId] = field(default_factory=set)  # or sent, and not recorded yet
     decided: set[DeliveryId] = field(default_factory=set)  # look into the store before sending
@@ -128,7 +127,7 @@ class Worker:
 
     async def run(self) -> None:
         lanes = self._lanes
-        async with lanes.broker.consume(self._lane.queue, prefetch=PIPELINE) as leases:
+        async with lanes.relay.leases(self._lane, prefetch=PIPELINE) as leases:
             async for lease in leases:
                 await self._deliver(lease)
 
@@ -356,7 +355,7 @@ class Worker:
             return None
         lanes.held.add(turn.delivery)
         try:
-            await lanes.decisions.wait(turn.delivery, None)
+            await lanes.decisions.wait(turn.delivery, lanes.look_again)
         finally:
             lanes.held.discard(turn.delivery)
         lanes.decided.add(turn.delivery)
@@ -381,6 +380,8 @@ class Worker:
             await self._release(turn, lease)
             return None
         uncertain = entry.state is State.UNCERTAIN
+        if entry.begun and entry.state is State.QUEUED and self._marks:
+            return await self._hold(replace(turn, attempt=entry.begun), lease, _ABANDONED)
         if uncertain and self._marks:
             return await self._until_decided(turn, lease, _HELD)
         turn = _Try(
@@ -415,6 +416,12 @@ class Worker:
 _INTERRUPTED = ErrorInfo(
     "FLOW-INTERRUPTED",
     "the engine was stopped during this send",
+    Stage.SENDING,
+    help="the peer may have the message: look there before you replay it",
+)
+_ABANDONED = ErrorInfo(
+    "FLOW-ABANDONED",
+    "whoever was sending this is gone, and nobody recorded how it ended",
     Stage.SENDING,
     help="the peer may have the message: look there before you replay it",
 )

@@ -23,11 +23,9 @@ from engine.contract import (
     IllegalTransition,
     MessageId,
     MessageStore,
-    NewMessage,
     OutboxEntry,
     Stage,
     State,
-    Stored,
     StoreError,
 )
 from engine.flow.alerts import Alert
@@ -42,6 +40,7 @@ from engine.flow.intake import Intake
 from engine.flow.orphans import Orphans, orphans
 from engine.flow.outbound import OutboundChannel
 from engine.flow.pressure import PressureLimits
+from engine.flow.relays import relays_of
 from engine.flow.rerouting import planned_again
 from engine.flow.services import ChannelServices
 from engine.flow.status import EngineStatus
@@ -49,6 +48,8 @@ from engine.flow.supervision import defect, pause
 from engine.flow.survey import survey
 
 DRAIN_GRACE = timedelta(seconds=15)
+LOOK_AGAIN = timedelta(seconds=2)
+"""How soon a lane sees what a person decided in another process about the delivery it holds."""
 
 _AnyChannel = InboundChannel | OutboundChannel
 
@@ -80,6 +81,7 @@ class Engine:
         self._log: Any = structlog.get_logger("carebus.flow")
         self._cache = MessageCache()
         self._ids = MessageIds()
+        self._relays = relays_of(store, broker, self._log)
         self._awaited = Awaited()
         self._bound: dict[tuple[str, str, str], Bound] = _bindings(configuration)
         self._inbound: dict[str, InboundChannel] = {}
@@ -111,13 +113,15 @@ class Engine:
         await self.store.open()
         try:
             await self._broker.open()
-            recovered = await self.store.recover()
-            if any(recovered.values()):
-                self._log.warning("recovered after an unclean stop", **recovered)
-            self.store.subscribe(self._committed)
+            if not self._broker.shared:  # else others may be at work: whoever takes a lane looks
+                recovered = await self.store.recover()
+                if any(recovered.values()):
+                    self._log.warning("recovered after an unclean stop", **recovered)
+            self.store.subscribe(self._relays.committed)
             await self._housekeeping.measure()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                self._relays.configure(self.configuration, tasks)
                 housekeeping = tasks.create_task(self._housekeeping.run())
                 await self._begin(self.configuration.channels.values())
                 started()
@@ -125,6 +129,7 @@ class Engine:
                 await self._stop.wait()
                 looking.cancel()
                 await self._drain()
+                self._relays.stop()
                 housekeeping.cancel()
         finally:
             self._tasks = None
@@ -155,6 +160,8 @@ class Engine:
                 if name not in stopping:
                     inbound.intake = self._intake(new[name], inbound.counts)
             await self._end(stopping)
+            if self._tasks is not None:
+                self._relays.configure(configuration, self._tasks)
             for name in change.removed:
                 self._counts.pop(name, None)
                 self._stopped.discard(name)
@@ -317,11 +324,12 @@ class Engine:
             channel,
             plug_in,
             store=self.store,
-            broker=self._broker,
+            relay=self._relays.begun(channel),
             cache=self._cache,
             counts=self._counted(channel.name, OutboundCounts),
             bind=self._bind,
             finished=self._awaited.finished,
+            look_again=LOOK_AGAIN if self._broker.shared else None,
             log=services.log,
         )
         self._outbound[channel.name] = outbound
@@ -366,18 +374,12 @@ class Engine:
             handle.health.stopped()
             if self._inbound.get(handle.channel.name) is handle:
                 del self._inbound[handle.channel.name]
+            if isinstance(handle, OutboundChannel):
+                self._relays.ended(handle.channel.name, handle.relay)
             if self._outbound.get(handle.channel.name) is handle:
                 del self._outbound[handle.channel.name]
 
     # --- on the path of a message -------------------------------------------------------------
-
-    def _committed(self, batch: Sequence[tuple[NewMessage, Stored]]) -> None:
-        outbound = self._outbound
-        for new, stored in batch:
-            for wanted, delivery in zip(new.deliveries, stored.deliveries, strict=True):
-                channel = outbound.get(wanted.channel)
-                if channel is not None:  # else: stopped; its relay reads the store when it starts
-                    channel.committed(new, wanted, delivery)
 
     def _bind(self, route: str, target: str, source: str) -> Bound | None:
         return self._bound.get((route, target, source))

@@ -14,14 +14,11 @@ from typing import Any
 
 from engine.config.model import Channel
 from engine.contract import (
-    Broker,
     ChannelName,
     DeliveryId,
     Destination,
     Event,
     MessageStore,
-    NewDelivery,
-    NewMessage,
     OutboxEntry,
     Stage,
     State,
@@ -30,8 +27,8 @@ from engine.flow.cache import MessageCache
 from engine.flow.counts import OutboundCounts
 from engine.flow.decisions import Decisions
 from engine.flow.dispatch import Bound, Lanes, Worker
-from engine.flow.outbox import Lane, OutboxRelay
 from engine.flow.recorder import Recorder, durable
+from engine.flow.relay import Lane, Relay
 from engine.flow.supervision import Connection, Health
 from engine.flow.validating import Validating
 
@@ -51,25 +48,18 @@ class OutboundChannel:
         destination: Destination,
         *,
         store: MessageStore,
-        broker: Broker,
+        relay: Relay,
         cache: MessageCache,
         counts: OutboundCounts,
         bind: Callable[[str, str, str], Bound | None],
         finished: Finished,
+        look_again: timedelta | None,
         log: Any,
     ) -> None:
         self.channel = channel
         self.health = Health()
         self.counts = counts
-        ordering = channel.ordering
-        self.relay = OutboxRelay(
-            ChannelName(channel.name),
-            store,
-            broker,
-            lanes=ordering.lanes if ordering.kind == "keyed" else 1,
-            ordered=ordering.kind != "none",
-            holds=channel.on_uncertain == "hold",
-        )
+        self.relay = relay
         self.connection = Connection(destination, self.health, log)
         self.decisions = Decisions()
         self._finished = finished
@@ -80,8 +70,7 @@ class OutboundChannel:
             destination=destination,
             connection=self.connection,
             store=store,
-            broker=broker,
-            relay=self.relay,
+            relay=relay,
             recorder=self._recorder,
             decisions=self.decisions,
             cache=cache,
@@ -89,6 +78,7 @@ class OutboundChannel:
             bind=bind,
             ended=finished,
             log=log,
+            look_again=look_again,
             validating=None if given is None else Validating(channel, given, Stage.MAPPING),
         )
 
@@ -124,9 +114,6 @@ class OutboundChannel:
     @property
     def blocked(self) -> bool:
         return bool(self._lanes.held)
-
-    def committed(self, new: NewMessage, wanted: NewDelivery, delivery: DeliveryId) -> None:
-        self.relay.committed(new, wanted, delivery)
 
     async def quiesce(self, grace: timedelta) -> None:
         """Begin no more sends; return when those under way ended, or after ``grace``."""

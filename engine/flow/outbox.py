@@ -10,7 +10,8 @@ million.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from engine.contract import (
@@ -19,6 +20,7 @@ from engine.contract import (
     ChannelName,
     DeliveryId,
     Envelope,
+    Lease,
     MessageStore,
     NewDelivery,
     NewMessage,
@@ -27,6 +29,7 @@ from engine.contract import (
     State,
     StoreUnavailable,
 )
+from engine.flow.relay import Lane, lane_queue
 
 WINDOW = 1000
 """Envelopes of one channel in the broker at most, shared evenly by its lanes."""
@@ -35,7 +38,7 @@ STORE_RETRY_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class Lane:
+class WindowedLane(Lane):
     """One queue of the broker and what the relay knows of it.
 
     ``cursor``: every unfinished delivery up to this id is in the window.  ``highest``: the highest
@@ -45,8 +48,6 @@ class Lane:
     since the last reading began, so what that reading saw may lack it.
     """
 
-    number: int
-    queue: str
     window: int
     behind: bool = True  # until the first reading says otherwise
     cursor: int = 0
@@ -72,7 +73,7 @@ class OutboxRelay:
     ) -> None:
         window = max(LANE_MINIMUM, WINDOW // lanes)
         self.lanes = tuple(
-            Lane(number, f"{channel}/{number}" if lanes > 1 else channel, window)
+            WindowedLane(number, lane_queue(channel, number, lanes), window)
             for number in range(lanes)
         )
         self._channel = channel
@@ -111,10 +112,16 @@ class OutboxRelay:
             if len(lane.arriving) > lane.window // 2:
                 lane.arriving = None
 
+    def leases(
+        self, lane: Lane, *, prefetch: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[Lease]]:
+        return self._broker.consume(lane.queue, prefetch=prefetch)
+
     def finished(self, lane: Lane, delivery: DeliveryId) -> None:
         """A worker is done with this delivery (sent, dead, cancelled, or held outside a lane)."""
-        lane.inside.discard(delivery)
-        if lane.behind and len(lane.inside) <= lane.window // 2:
+        window = self.lanes[lane.number]
+        window.inside.discard(delivery)
+        if window.behind and len(window.inside) <= window.window // 2:
             self._wake.set()
 
     def rewind(self, entry: OutboxEntry) -> None:
@@ -125,11 +132,11 @@ class OutboxRelay:
         else:
             self._read_from(lane, entry.delivery)
 
-    def _lead_back(self, lane: Lane, delivery: DeliveryId) -> None:
+    def _lead_back(self, lane: WindowedLane, delivery: DeliveryId) -> None:
         self._astray = True
         self._read_from(lane, delivery)
 
-    def _read_from(self, lane: Lane, delivery: DeliveryId) -> None:
+    def _read_from(self, lane: WindowedLane, delivery: DeliveryId) -> None:
         lane.cursor = min(lane.cursor, delivery - 1)
         lane.behind = lane.rewound = True
         self._wake.set()
@@ -158,7 +165,7 @@ class OutboxRelay:
                 await asyncio.sleep(STORE_RETRY_SECONDS)
                 self._wake.set()
 
-    async def _fill(self, lane: Lane) -> None:
+    async def _fill(self, lane: WindowedLane) -> None:
         if lane.fresh:
             fresh, lane.fresh = lane.fresh, []
             try:
@@ -172,7 +179,7 @@ class OutboxRelay:
         while lane.behind and len(lane.inside) <= lane.window // 2:
             await self._read(lane)
 
-    async def _read(self, lane: Lane) -> None:
+    async def _read(self, lane: WindowedLane) -> None:
         """Fill the window from the store; catch up with what commits meanwhile where it fits."""
         while self._astray:
             self._astray = False

@@ -22,7 +22,7 @@ from engine.contract import (
     StoreError,
     StoreUnavailable,
 )
-from engine.flow.outbox import Lane
+from engine.flow.relay import Lane
 
 STORE_RETRY_SECONDS = 0.5
 

@@ -42,6 +42,7 @@ OUTBOX_COLUMNS: Final = (
     _delivery.attempt,
     _delivery.next_at,
     _delivery.possible_duplicate,
+    _delivery.begun,
     _delivery.key_hash,
 )
 _ENTRIES: Final = select(*OUTBOX_COLUMNS).join_from(

@@ -99,7 +99,7 @@ def dedup_digest(channel: str, key: str) -> bytes:
 
 def outbox_entry(row: Any) -> OutboxEntry:
     """From the columns of `engine.store.reading.OUTBOX_COLUMNS`."""
-    number, message_id, route, target, channel, lane, state, attempt, next_at, duplicate, key = row
+    number, message_id, route, target, channel, lane, state, attempt, next_at, maybe, *rest = row
     return OutboxEntry(
         DeliveryId(number),
         MessageId(message_id),
@@ -110,6 +110,6 @@ def outbox_entry(row: Any) -> OutboxEntry:
         State(state),
         attempt,
         None if next_at is None else moment(next_at),
-        bool(duplicate),
-        key,
+        bool(maybe),
+        *rest,
     )

@@ -20,6 +20,7 @@ from engine.broker.embedded import EmbeddedBroker
 from engine.config.model import Channel, Configuration, Ordering, RetryPolicy, Route, Target
 from engine.contract import (
     Accept,
+    Broker,
     ConnectorSpec,
     Delivered,
     Document,
@@ -265,12 +266,16 @@ async def hospital(
     *,
     source: Push | None = None,
     peer: Scripted | None = None,
+    broker: Broker | None = None,
     **engine: Any,
 ) -> AsyncIterator[Hospital]:
     """A running engine; drained at the end."""
     source, peer = source or Push(), peer or Scripted()
     made = Engine(
-        make(source, peer), open_store("sqlite://", data=folder), EmbeddedBroker(), **engine
+        make(source, peer),
+        open_store("sqlite://", data=folder),
+        broker or EmbeddedBroker(),
+        **engine,
     )
     started = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
