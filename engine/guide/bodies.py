@@ -210,6 +210,21 @@ out:
         - = $cnn.7  # CNN.7
 """,
     ),
+    "CQ_Duration": Body(
+        "A unit that UCUM has for times is its code, whichever table the sender names.",
+        """\
+out:
+  $let:
+    number: = $cq.1 | number_or_none
+    known: = $cq.2.1 in ['a', 'd', 'h', 'min', 'mo', 's', 'wk']
+  $if: exists($number)
+  value: = $number  # CQ.1
+  unit: = $cq.2 | each('CWE_string')  # CQ.2
+  system: = 'http://unitsofmeasure.org' | when($known)
+  code: = $cq.2.1 | when($known)  # CQ.2
+""",
+        ("cq",),
+    ),
     "CQ_unsignedInt": Body(
         "Minutes, as Timing.repeat.offset counts.",
         "out: = try(minutes($cq.1, $cq.2 ?? 'min'))  # CQ.1, CQ.2\n",

@@ -155,6 +155,12 @@ CHOICES: Final[tuple[Patch, ...]] = (
            assignment="= try(add_duration($tq1.7, $tq1.6.1, $tq1.6.2 ?? 'min') | datetime)"),
     choose("TQ1_*", "TQ1-6", "boundsPeriod.start", "before the end",
            assignment="= try(add_duration($tq1.8, -$tq1.6.1, $tq1.6.2 ?? 'min') | datetime)"),
+    choose("TQ1_*", "TQ1-6", "boundsDuration", "a Duration is measured in UCUM", map="",
+           assignment="= $tq1.6 | each('CQ_Duration')"),
+    choose("TQ1_*", "TQ1-4", "", "R4 has no times of day beside an event (tim-10)",
+           condition="IF TQ1-3.8 NOT VALUED"),
+    choose("TQ1_*", "TQ1-5", "", "R4 has no offset without an event (tim-9)",
+           condition="IF TQ1-3.8 VALUED AND TQ1-3.9 NOT VALUED"),
     choose("RPT_Timing", "RPT.9", "", "in minutes",
            assignment="= try(minutes($rpt.9, $rpt.10 ?? 'min'))"),
     choose("RPT_Timing", "RPT.[34]", "", "a number is a day", assignment="", vocabulary=

@@ -181,7 +181,7 @@ class MapWriter(References):
             return list(texts)
         body = Obj(list(head.entries))
         if plain.rules:
-            self.parts(body, plain.rules, type_name, inner)
+            self.parts(body, plain.rules, type_name, inner, self.objects(plain, type_name))
         before = len(body.entries)
         table = self.coded(plain, type_name, inner)
         if table is not None:
@@ -190,6 +190,16 @@ class MapWriter(References):
         if len(body.entries) == before and not plain.rules:
             return []
         return [certain(body) if type_name == "Extension" else body]
+
+    def objects(self, tree: Tree, owner: str) -> set[str]:
+        """The elements of ``owner`` that are no datatype of their own (Timing.repeat)."""
+        kind = self.fhir.type(owner)
+        found = {key.name: kind.keys.get(key.name) for key in tree.children} if kind else {}
+        return {
+            name
+            for name, one in found.items()
+            if one is not None and not one[0].many and "." in one[1]
+        }
 
     def coded(self, tree: Tree, type_name: str, env: Env) -> str | None:
         """``coding.code`` by a table of one system: the table gives the system as well."""

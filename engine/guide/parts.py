@@ -132,6 +132,13 @@ component:
       - text: = $obx.7  # OBX-7
 """,
     ),
+    "TQ1_ServiceRequest": Part(
+        "The guide proposes an extension for the condition; R4 has an element for it.",
+        """\
+asNeededCodeableConcept:
+  text: = $tq1.10 | text  # TQ1-10
+""",
+    ),
     "PID_Patient": Part(
         "PID-12 is the county of the address where there is one without, otherwise an address.",
         """\

@@ -88,6 +88,9 @@ SLIPS: Final[tuple[Patch, ...]] = (
     slip("MSH_Provenance_Source", "MSH-7", "target", "occurred", "occurredDateTime"),
     slip("RXO_MedicationRequest", "RXO-5", "target", "doseForm", "form"),
     slip("TQ1_MedicationRequest", "TQ1-11", "target", "text", "dosageInstruction.text"),
+    slip("TQ1_MedicationRequest", "TQ1-4", "target", "timing.event", "timing.repeat.timeOfDay"),
+    # R4 wants a count where there is a countMax (tim-8); TQ1-14 is how often it is done.
+    slip("TQ1_*", "TQ1-14", "target", "countMax", "count"),
     # Conditions.
     slip("PL_Location", "PL.10", "condition", "PL3.NOT", "PL.3 NOT"),
     slip("PL_Location", "PL.10", "condition", "PL.1 VALUE AND", "PL.1 VALUED AND"),
