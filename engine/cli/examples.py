@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.cli.exits import Exit
+from engine.cli.output import Form, print_json
 from engine.cli.project import PROJECT, Project
 
 if TYPE_CHECKING:
+    from engine.cli.mapping_tests import Outcome, Tested
     from engine.config.model import Configuration
 
 
@@ -24,60 +27,139 @@ def run_examples(
         bool, typer.Option("--update", help="Write what came out as what is expected; review it!")
     ] = False,
     min_coverage: Annotated[
-        float, typer.Option(min=0, max=100, help="Percent of the mappings' rules that must run.")
+        float, typer.Option(min=0, max=100, help="Percent of all rules that must have written.")
     ] = 0.0,
+    uncovered: Annotated[
+        bool, typer.Option("--uncovered", help="Show the rules that no case saw write, by file.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also what passed.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="table or json.")] = Form.TABLE,
 ) -> None:
-    """Run every example of the project: mappings/*.test.yaml and routes.test.yaml.
+    """Run every example of the project: mappings/**/*.test.yaml and routes.test.yaml.
 
-    Exit code 1 when one fails, or less than --min-coverage of the rules ran.
+    Exit code 1 when one fails, or less than --min-coverage of all rules wrote anything: those of
+    all mappings and libraries together, each counted once.
     """
-    from engine.cli.project import configuration_of
-
-    configuration = configuration_of(config)
-    failed = _mappings(
-        configuration, only, update=update, min_coverage=min_coverage, verbose=verbose
-    )
-    failed += _routes(configuration, config, only, verbose=verbose)
+    gc.disable()  # compiled mappings live to the end
+    try:
+        failed = _run(
+            config, only, form, update=update, least=min_coverage, rules=uncovered, verbose=verbose
+        )
+    finally:
+        gc.enable()
     if failed:
         raise typer.Exit(Exit.FAILED)
 
 
-def _mappings(
-    configuration: Configuration, only: str, *, update: bool, min_coverage: float, verbose: bool
+def _run(
+    root: Path, only: str, form: Form, *, update: bool, least: float, rules: bool, verbose: bool
 ) -> int:
-    """How many cases of mappings failed, counting a mapping that is not covered as one."""
+    """How many cases failed; too little coverage, and a mapping without cases where coverage is
+    asked for, count as one."""
     from engine.cli.mapping_tests import run_all
-    from engine.cli.project import show_diagnostics
-    from engine.syntax import Severity
+    from engine.cli.project import configuration_of, show_diagnostics
 
+    configuration = configuration_of(root)
     outcome = run_all(configuration, update=update)
     show_diagnostics(outcome.diagnostics, outcome.sources, sys.stderr)
+    failed = _failed(outcome, only)
+    untested = [] if only else sorted(configuration.mappings.keys() - outcome.tested.keys())
+    failed += len(untested) * (least > 0)
+    low = not only and outcome.percent < least
+    failed += low
+    if form is Form.JSON:
+        print_json(as_json(outcome))
+        return failed
+    _show(outcome, only, verbose=verbose)
+    failed += _routes(configuration, root, only, verbose=verbose)
+    for name in untested:
+        typer.echo(f"{name}: no examples")
+    if not only:
+        _show_coverage(outcome, rules=low or rules)
+    return failed
+
+
+def _failed(outcome: Outcome, only: str) -> int:
+    from engine.syntax import Severity
+
     failed = sum(one.severity is Severity.ERROR for one in outcome.diagnostics)
+    for name, tested in outcome.tested.items():
+        failed += sum(not case.passed for case in tested.cases if only in f"{name}: {case.name}")
+    return failed
+
+
+def _show(outcome: Outcome, only: str, *, verbose: bool) -> None:
     for name, tested in outcome.tested.items():
         chosen = [case for case in tested.cases if only in f"{name}: {case.name}"]
         for case in chosen:
             report(f"{name}: {case.name}", "\n".join(case.problems), verbose=verbose)
             if case.updated:
                 typer.echo(f"updated {name}: {case.name}")
-        wrong = sum(not case.passed for case in chosen)
-        failed += wrong
         if chosen:
-            typer.echo(
-                f"{name}: {len(chosen) - wrong} of {len(chosen)} passed, "
-                f"{tested.coverage:.0f} % of {len(tested.mapping.own_rules)} rules ran"
-            )
-        if only:
-            continue
-        low = tested.coverage < min_coverage
-        failed += low
-        for rule in tested.never_ran if low or verbose else ():
+            passed = sum(case.passed for case in chosen)
+            typer.echo(f"{name}: {passed} of {len(chosen)} passed{_ran(tested)}")
+
+
+def _ran(tested: Tested) -> str:
+    """How much of a mapping its own cases ran; a library's maps are told of by file."""
+    if tested.is_library:
+        return ""
+    own, imported = tested.own, tested.imported
+    text = f", {tested.ran(own):.0f} % of its {len(own)} rules ran"
+    if imported:
+        text += f", {tested.ran(imported):.0f} % of {len(imported)} imported ones"
+    return text
+
+
+def _show_coverage(outcome: Outcome, *, rules: bool) -> None:
+    for file in outcome.files if rules else ():
+        if file.uncovered or file.uncalled:
+            typer.echo(f"{file.file}: {file.covered} of {len(file.rules)} rules ran")
+        if file.uncalled:
+            typer.echo(f"  no mapping calls: {', '.join(file.uncalled)}")
+        for rule in file.uncovered:
             typer.echo(f"  never ran: {rule.position} {rule.path}")
-    untested = sorted(configuration.mappings.keys() - outcome.tested.keys())
-    for name in untested if not only else ():
-        typer.echo(f"{name}: no examples")
-        failed += min_coverage > 0
-    return failed
+    typer.echo(
+        f"all mappings together: {outcome.covered} of {outcome.rules} rules ran, "
+        f"{outcome.percent:.1f} %"
+    )
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """For programs: the cases of each mapping and library, and the rules of each file."""
+    return {
+        "tested": [
+            {
+                "name": name,
+                "library": tested.is_library,
+                "cases": [
+                    {"name": case.name, "passed": case.passed, "problems": case.problems}
+                    for case in tested.cases
+                ],
+            }
+            for name, tested in outcome.tested.items()
+        ],
+        "files": [
+            {
+                "file": file.file,
+                "rules": len(file.rules),
+                "covered": file.covered,
+                "uncovered": [
+                    {
+                        "line": rule.position.line,
+                        "column": rule.position.column,
+                        "rule": rule.path,
+                    }
+                    for rule in file.uncovered
+                ],
+                "uncalled": file.uncalled,
+            }
+            for file in outcome.files
+        ],
+        "rules": outcome.rules,
+        "covered": outcome.covered,
+        "percent": round(outcome.percent, 2),
+    }
 
 
 def _routes(configuration: Configuration, root: Path, only: str, *, verbose: bool) -> int:

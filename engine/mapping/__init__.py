@@ -10,7 +10,7 @@ from engine.mapping.checked import Checked
 from engine.mapping.compiled import CompiledMapping, Expression
 from engine.mapping.compiling import check_library, compile_expression, compile_mapping
 from engine.mapping.conversion import Converter, convert
-from engine.mapping.examples import CaseResult, ExampleReport, run_examples
+from engine.mapping.examples import CaseResult, ExampleReport, run_examples, run_map_examples
 from engine.mapping.explain import Explained, explain
 from engine.mapping.failures import FunctionError
 from engine.mapping.functions import BUILT_IN, find_functions
@@ -47,4 +47,5 @@ __all__ = [
     "ledger",
     "read_file",
     "run_examples",
+    "run_map_examples",
 ]

@@ -30,13 +30,13 @@ def lines_of(payload: Payload, format: str) -> list[str]:
 
 
 def compared(
-    wanted: Node, output: Payload, mapping: CompiledMapping
+    wanted: Node, output: Payload, format: str, mapping: CompiledMapping
 ) -> tuple[list[str], list[str]]:
-    """What a test case expects, written in the test file itself, and what came.
+    """What a test case expects of an output of ``format``, written in the test file itself, and
+    what came.
 
     Raises FormatError.
     """
-    format = mapping.target_format
     if format in TEXT_FORMATS and isinstance(wanted, Scalar):
         expected = [line.strip() for line in wanted.text.strip().splitlines()]
         return expected, [line.strip() for line in lines_of(output, format)]

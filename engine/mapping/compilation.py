@@ -108,7 +108,6 @@ class Compilation:
             params=dict(file.parameters),
             location="" if file.out is None else str(file.out.position),
             file=file.root.position.file,
-            is_overlay=bool(file.bases),
             making=making,
             traced=lambda: Compilation(file, library, Diagnostics(), trace=True).compile(),
         )

@@ -39,21 +39,18 @@ class CompiledMapping:
     location: str
     file: str
     """Where it stands, as diagnostics call it."""
-    is_overlay: bool
     making: Making = field(repr=False, compare=False)
     traced: Callable[[], CompiledMapping | None] = field(repr=False, compare=False)
     """Compiles the instrumented form, for explaining and coverage."""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """Every line that can write a value."""
+        """Every line that can write a value, in the file and in what it imports or extends."""
         return self.prepare().rules
 
     @property
     def own_rules(self) -> tuple[Rule, ...]:
-        """Those that its tests should see write: all; of an overlay those of its own file."""
-        if not self.is_overlay:
-            return self.rules
+        """Those of its own file."""
         return tuple(rule for rule in self.rules if rule.position.file == self.file)
 
     def prepare(self) -> Made:

@@ -25,6 +25,7 @@ from engine.mapping.mapfile import read_file
 from engine.mapping.namespaces import path_namespaces
 from engine.mapping.program import finish, root_scope
 from engine.mapping.scope import Unit
+from engine.mapping.tracing import Rule
 from engine.syntax import Diagnostic, Diagnostics, Node, Scalar, Severity
 
 
@@ -66,8 +67,9 @@ def check_library(
     library: Library | None = None,
     name: str = "",
     checked: Checked | None = None,
-) -> None:
-    """Diagnostics for a file that is only imported: each of its maps is compiled.
+) -> tuple[Rule, ...]:
+    """Diagnostics for a file that is only imported: each of its maps is compiled.  Gives their
+    rules in the order of the file, where nothing is ``checked``.
 
     With ``checked``, as for `compile_mapping`, ``root`` is what the library has under the name.
     """
@@ -76,15 +78,15 @@ def check_library(
         file = read_file(root, name, library, diagnostics, only_imported=True)
     else:
         file = library.load(name, diagnostics)
-    if file is not None:
-        file = replace(file, source=file.source or "hl7v2", target=file.target or "fhir")
-        # What it imports is checked as files of its own; an overlay may change what those call.
-        compilation = Compilation(
-            file, library, diagnostics, only_own=not file.bases, checked=checked
-        )
-        for map_name in file.maps:
-            compilation.map_named(map_name)
-        compilation.check_output()
+    if file is None:
+        return ()
+    file = replace(file, source=file.source or "hl7v2", target=file.target or "fhir")
+    # What it imports is checked as files of its own; an overlay may change what those call.
+    compilation = Compilation(file, library, diagnostics, only_own=not file.bases, checked=checked)
+    for map_name in file.maps:
+        compilation.map_named(map_name)
+    compilation.check_output()
+    return tuple(compilation.outputs.rules)
 
 
 def compile_expression(

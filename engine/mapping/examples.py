@@ -16,7 +16,15 @@
         input: {base: inpatient admission, set: {PV1-2: Z}}
         error: {code: R201, rule: "entry[2].resource.class.code"}
 
-``now`` is 2024-01-15T08:00:00Z in every case that does not say otherwise.
+``now`` is 2024-01-15T08:00:00Z in every case that does not say otherwise.  The cases of a
+library, ``mappings/lib/NAME.test.yaml``, call one map each::
+
+    library: lib/people
+    cases:
+      - name: a name before marriage
+        map: HumanName
+        with: {xpn: BERG^ANNA^^^^^M}                         # HL7 v2 text, or an expression
+        contains: {use: maiden}
 """
 
 from __future__ import annotations
@@ -28,20 +36,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from engine.contract import ChannelName, Document, EngineError, MapContext, MessageId, Payload
-from engine.formats import FORMATS, FhirDocument, JsonDocument, XmlDocument
-from engine.formats.json import read_json
+from engine.formats import FORMATS
+from engine.formats.delimited import Layout
 from engine.formats.null import NULL
 from engine.mapping.ast import SEGMENTED
-from engine.mapping.comparing import compared, lines_of, spelled
+from engine.mapping.comparing import compared, lines_of
 from engine.mapping.compiled import CompiledMapping
-from engine.mapping.compiling import compile_expression
+from engine.mapping.compiling import check_library
 from engine.mapping.edits import WrongPath, edited
+from engine.mapping.expected import CASE_TIME, Places
 from engine.mapping.explain import plain, written_rules
+from engine.mapping.library import Library
+from engine.mapping.map_calls import MapCalls, Subject
+from engine.mapping.mapfile import MapFile
 from engine.mapping.tracing import Rule
-from engine.mapping.values import text_of
 from engine.syntax import (
     Diagnostics,
     Mapping,
@@ -58,12 +67,10 @@ _KEYS: Final = (
     "name", "input", "params", "now", "timezone", "channel", "expect", "contains", "absent",
     "error",
 )  # fmt: skip
-_NOW: Final = datetime(2024, 1, 15, 8, tzinfo=UTC)
+_MAP_KEYS: Final = (*_KEYS, "map", "with")
 _MAX_DIFF: Final = 80
-_DOCUMENTS: Final[dict[str, Callable[[Any], Document]]] = {
-    "fhir": FhirDocument,
-    "json": JsonDocument,
-}
+_NOTHING: Final = b"MSH|^~\\&|||||20240115080000||ADT^A01|1|P|2.8\r"
+"""The message around what a case of a map gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,9 @@ class ExampleReport:
     mapping: str
     cases: tuple[CaseResult, ...]
     rules: tuple[Rule, ...]
-    """Those that count: of an overlay only its own, since its base has tests of its own."""
+    """Those of its own file: what it imports or extends has tests of its own."""
+    imported: tuple[Rule, ...]
+    """Those of what it imports or extends."""
     written: frozenset[Rule]
     diagnostics: Diagnostics = field(compare=False)
 
@@ -113,69 +122,90 @@ def run_examples(path: Path, mapping: CompiledMapping, *, update: bool = False) 
 
     ``update`` rewrites the files of ``expect: {file: …}`` that differ; nothing else is written.
     """
-    diagnostics = Diagnostics()
-    text = decode_yaml(path.read_bytes(), path.name, diagnostics)
-    root = None if text is None else read_yaml(text, path.name, diagnostics)
-    cases = root.get("cases") if isinstance(root, Mapping) else None
-    if not isinstance(cases, Sequence):
-        if not diagnostics.has_errors:
-            place = Position(path.name, 1, 1) if root is None else root.position
-            diagnostics.add("M901", place, "a test file has 'mapping' and a list of 'cases'")
-        return ExampleReport(mapping.name, (), mapping.own_rules, frozenset(), diagnostics)
-    traced = mapping.traced()
-    runner = _Runner(path.parent, mapping, traced or mapping, update, diagnostics)
-    results = [result for case in cases.items if (result := runner.run(case)) is not None]
-    return ExampleReport(
-        mapping.name, tuple(results), mapping.own_rules, frozenset(runner.written), diagnostics
+    traced = mapping.traced() or mapping
+    subject = Subject(traced, mapping.target_format)
+    runner = _Runner(
+        path.parent, lambda case: subject, update, mapping.source_format, mapping.source_layout
     )
+    results = runner.run_all(path)
+    own = traced.own_rules
+    imported = tuple(rule for rule in traced.rules if rule.position.file != traced.file)
+    written = frozenset(runner.written)
+    return ExampleReport(mapping.name, results, own, imported, written, runner.diagnostics)
 
 
+def run_map_examples(
+    path: Path, file: MapFile, library: Library, *, update: bool = False
+) -> ExampleReport:
+    """The same for a test file of a library, whose cases call its maps."""
+    diagnostics = Diagnostics()
+    calls = MapCalls(file, library, diagnostics)
+    runner = _Runner(
+        path.parent, calls.subject, update, calls.source, file.source_layout, _MAP_KEYS, diagnostics
+    )
+    results = runner.run_all(path)
+    rules = check_library(file.root, diagnostics=Diagnostics(), library=library, name=file.name)
+    return ExampleReport(file.name, results, rules, (), frozenset(runner.written), diagnostics)
+
+
+@dataclass
 class _Runner:
-    def __init__(
-        self,
-        folder: Path,
-        mapping: CompiledMapping,
-        traced: CompiledMapping,
-        update: bool,
-        diagnostics: Diagnostics,
-    ) -> None:
-        self.folder, self.mapping, self.traced = folder, mapping, traced
-        self.update, self.diagnostics = update, diagnostics
-        self.inputs: dict[str, Document] = {}
-        self.written: set[Rule] = set()
+    folder: Path
+    subject_of: Callable[[Mapping], Subject | None]
+    update: bool
+    source: str
+    layout: Layout
+    keys: tuple[str, ...] = _KEYS
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    inputs: dict[str, Document] = field(default_factory=dict)
+    written: set[Rule] = field(default_factory=set)
+
+    def run_all(self, path: Path) -> tuple[CaseResult, ...]:
+        diagnostics = self.diagnostics
+        text = decode_yaml(path.read_bytes(), path.name, diagnostics)
+        root = None if text is None else read_yaml(text, path.name, diagnostics)
+        cases = root.get("cases") if isinstance(root, Mapping) else None
+        if not isinstance(cases, Sequence):
+            if not diagnostics.has_errors:
+                place = Position(path.name, 1, 1) if root is None else root.position
+                diagnostics.add("M901", place, "a test file has 'mapping' and a list of 'cases'")
+            return ()
+        return tuple(result for case in cases.items if (result := self.run(case)) is not None)
 
     def run(self, case: Node) -> CaseResult | None:
         if not isinstance(case, Mapping) or not isinstance(case.get("name"), Scalar):
             self.diagnostics.at("M901", case, "a case is a mapping with a name")
             return None
         for key, _ in case.entries:
-            if key.text not in _KEYS:
-                help = did_you_mean(key.text, _KEYS)
+            if key.text not in self.keys:
+                help = did_you_mean(key.text, self.keys)
                 self.diagnostics.at("M901", key, f"unknown key '{key.text}'", help=help)
         name = _text(case, "name")
-        document = self.document(case)
+        subject = self.subject_of(case)
+        if subject is None:
+            return CaseResult(name, case.position, ("it cannot be run",))
+        document = self.document(case, subject)
         if document is None:
             return CaseResult(name, case.position, ("its input cannot be read",))
-        self.inputs[name] = document
         problems: list[str] = []
         updated = False
         try:
-            tree = plain(self.trace(document, self.context(case)))
-            output = self.mapping.written(tree)
+            tree = self.trace(subject, document, self.context(case))
+            output = subject.written(tree)
         except EngineError as error:
-            problems += self.compare_error(case, error)
+            problems += self.compare_error(case, error, subject)
         else:
             if case.get("error") is not None:
                 problems.append("an error was expected, and the mapping gave an output")
-            found, updated = self.compare_whole(case, output)
+            found, updated = self.compare_whole(case, output, subject)
             problems += found
-            problems += self.compare_parts(case, output)
+            problems += Places(output, subject, self.diagnostics).problems(case)
         return CaseResult(name, case.position, tuple(problems), updated)
 
-    def trace(self, document: Document, context: MapContext) -> Any:
-        tree = self.traced.apply(document, context)
+    def trace(self, subject: Subject, document: Document, context: MapContext) -> Any:
+        tree = subject.mapping.apply(document, context)
         self.written.update(written_rules(tree))
-        return tree
+        return plain(tree)
 
     def context(self, case: Mapping) -> MapContext:
         given = case.get("params")
@@ -184,7 +214,7 @@ class _Runner:
             if isinstance(given, Mapping)
             else {}
         )
-        now = _NOW
+        now = CASE_TIME
         if _text(case, "now"):
             try:
                 now = datetime.fromisoformat(_text(case, "now"))
@@ -198,21 +228,30 @@ class _Runner:
 
     # --- the input ----------------------------------------------------------------------
 
-    def document(self, case: Mapping) -> Document | None:
+    def document(self, case: Mapping, subject: Subject) -> Document | None:
         given = case.get("input")
+        found: Document | None
         if isinstance(given, Mapping) and isinstance(given.get("base"), Scalar):
-            return self.derived(given)
-        body = self.body(given)
-        if body is None:
-            self.diagnostics.at(
-                "M901", given or case, "'input' is text, {file: …} or {base: …, set: {…}}"
-            )
-            return None
-        return self.parsed(body, given or case)
+            found = self.derived(given)
+        else:
+            body = self.body(given)
+            if body is None:
+                self.diagnostics.at(
+                    "M901", given or case, "'input' is text, {file: …} or {base: …, set: {…}}"
+                )
+                return None
+            found = self.parsed(body, given or case)
+        if found is not None:
+            self.inputs[_text(case, "name")] = found
+            if subject.segments:
+                written = FORMATS[self.source].write(found)
+                added = "\r".join((*subject.segments, "")).encode(written.charset or "utf-8")
+                found = self.parsed(written.body + added, given or case)
+        return found
 
     def parsed(self, body: bytes, node: Node) -> Document | None:
         try:
-            return FORMATS[self.mapping.source_format].parse(Payload(body))
+            return FORMATS[self.source].parse(Payload(body))
         except EngineError as error:
             self.diagnostics.at("M901", node, f"the input cannot be read: {error.info.summary}")
             return None
@@ -220,9 +259,13 @@ class _Runner:
     def body(self, node: Node | None) -> bytes | None:
         if isinstance(node, Scalar):
             text = node.text
-            if self.mapping.source_format in SEGMENTED:
+            if self.source in SEGMENTED:
                 text = "\r".join(line.strip() for line in text.strip().splitlines()) + "\r"
-            return text.encode()
+            body = text.encode()
+            needs_header = "map" in self.keys and self.source == "hl7v2"
+            return _NOTHING + body if needs_header and not text.startswith("MSH") else body
+        if node is None and "map" in self.keys and self.source == "hl7v2":
+            return _NOTHING
         file = self.file(node)
         try:
             return None if file is None else file.read_bytes()
@@ -249,7 +292,7 @@ class _Runner:
             text = value.text if isinstance(value, Scalar) else ""
             try:
                 put = NULL if text == '""' else text or None
-                document = edited(document, key.text, put, self.mapping.source_layout)
+                document = edited(document, key.text, put, self.layout)
             except (WrongPath, EngineError):
                 self.diagnostics.at("M901", key, f"'{key.text}' cannot be set")
                 return None
@@ -257,7 +300,7 @@ class _Runner:
 
     # --- what is expected ---------------------------------------------------------------
 
-    def compare_error(self, case: Mapping, error: EngineError) -> list[str]:
+    def compare_error(self, case: Mapping, error: EngineError, subject: Subject) -> list[str]:
         wanted = case.get("error")
         if not isinstance(wanted, Mapping):
             return [f"{error} ({error.info.location})"]
@@ -267,26 +310,18 @@ class _Runner:
             problems.append(f"error {code} was expected, and {error} came")
         rule = _text(wanted, "rule")
         if rule:
-            found = self.rule_at(error.info.location)
+            found = rule_at(error.info.location, subject.mapping.rules)
             if found != rule:
                 problems.append(f"the error was expected at {rule}, and came from {found}")
         return problems
 
-    def rule_at(self, location: str | None) -> str | None:
-        """The rule whose line the error names."""
-        file_line, _, column = (location or "").rpartition(":")
-        best: Rule | None = None
-        for rule in self.mapping.rules:
-            place = rule.position
-            if f"{place.file}:{place.line}" == file_line and place.column <= int(column or 0):
-                best = rule
-        return None if best is None else best.path
-
-    def compare_whole(self, case: Mapping, output: Payload) -> tuple[list[str], bool]:
+    def compare_whole(
+        self, case: Mapping, output: Payload, subject: Subject
+    ) -> tuple[list[str], bool]:
         wanted = case.get("expect")
         if wanted is None:
             return [], False
-        format = self.mapping.target_format
+        format = subject.format
         came = lines_of(output, format)
         file = self.file(wanted) if isinstance(wanted, Mapping) and len(wanted) == 1 else None
         if file is not None:
@@ -300,7 +335,7 @@ class _Runner:
                 file.write_text("\n".join(came) + "\n", encoding="utf-8")
                 return [], True
         else:
-            expected, came = compared(wanted, output, self.mapping)
+            expected, came = compared(wanted, output, format, subject.mapping)
         if came == expected:
             return [], False
         diff = list(difflib.unified_diff(expected, came, "expected", "came", lineterm="", n=2))
@@ -308,55 +343,18 @@ class _Runner:
             diff = [*diff[:_MAX_DIFF], f"… {len(diff) - _MAX_DIFF} more lines"]
         return ["\n".join(diff)], False
 
-    def compare_parts(self, case: Mapping, output: Payload) -> list[str]:
-        problems = []
-        contains = case.get("contains")
-        for key, value in contains.entries if isinstance(contains, Mapping) else ():
-            found = self.part(key, output)
-            if not isinstance(value, Scalar) or found != value.text:
-                expected = value.text if isinstance(value, Scalar) else "a text"
-                problems.append(f"{key.text}: expected {expected!r}, came {found!r}")
-        absent = case.get("absent")
-        items = absent.items if isinstance(absent, Sequence) else (absent,) if absent else ()
-        for item in items:
-            if isinstance(item, Scalar):
-                found = self.part(item, output)
-                if found is not None:
-                    problems.append(f"{item.text}: expected to be absent, came {found!r}")
-        return problems
-
-    def part(self, path: Scalar, output: Payload) -> str | None:
-        """What stands at a path of the output."""
-        format = self.mapping.target_format
-        json = _DOCUMENTS.get(format)
-        document: Document = (
-            json(read_json(output.body)) if json is not None else FORMATS[format].parse(output)
-        )
-        text = path.text
-        if json is not None or format == "delimited":
-            text = f"$src.{text}" if not text.startswith(("[", "$")) else text
-        elif isinstance(document, XmlDocument) and not text.startswith(("/", "$")):
-            text = f"/{text}"
-        expression = compile_expression(
-            Scalar(text, True, path.position),
-            format=format,
-            diagnostics=self.diagnostics,
-            namespaces=self.mapping.target_namespaces,
-            layout=self.mapping.target_layout,
-        )
-        if expression is None:
-            return None
-        found = expression.value(document, MapContext(MessageId("example"), _NOW))
-        if found is None:
-            return None
-        if found is NULL:
-            return '""'
-        try:
-            return text_of(found)
-        except ValueError:
-            return orjson.dumps(spelled(found)).decode()
-
 
 def _text(node: Mapping, key: str) -> str:
     found = node.get(key)
     return found.text if isinstance(found, Scalar) else ""
+
+
+def rule_at(location: str | None, rules: tuple[Rule, ...]) -> str | None:
+    """The rule whose line an error names."""
+    file_line, _, column = (location or "").rpartition(":")
+    best: Rule | None = None
+    for rule in rules:
+        place = rule.position
+        if f"{place.file}:{place.line}" == file_line and place.column <= int(column or 0):
+            best = rule
+    return None if best is None else best.path

@@ -137,8 +137,8 @@ ROWS: tuple[Code, ...] = (
         "P030",
         _ERROR,
         "a test file is about a mapping that does not exist",
-        "A *.test.yaml below mappings/ tests the mapping that its 'mapping:' names, or without one"
-        " the mapping whose name it has.",
+        "A *.test.yaml below mappings/ tests the mapping that its 'mapping:' names or the library"
+        " that its 'library:' names, or without one the file whose name it has.",
     ),
     Code(
         "P040",

@@ -318,7 +318,8 @@ def test_a_message_that_nobody_wants_exits_1(carebus: Carebus, project: Path) ->
 def test_examples_of_mappings_and_routes_pass(carebus: Carebus, project: Path) -> None:
     result = carebus("test", "--config", project)
     assert result.exit_code == 0, result.output
-    assert "adt-to-json: 1 of 1 passed, 75 % of 4 rules ran" in result.stdout
+    assert "adt-to-json: 1 of 1 passed, 75 % of its 4 rules ran" in result.stdout
+    assert "all mappings together: 3 of 4 rules ran, 75.0 %" in result.stdout
     assert "routes: 1 of 1 passed; no case for results" in result.stdout
 
 
@@ -340,6 +341,46 @@ def test_too_little_coverage_fails_and_names_the_lines(carebus: Carebus, project
     assert result.exit_code == 1
     assert "never ran: mappings/adt-to-json.yaml:9:" in result.stdout
     assert carebus("test", "--config", project, "--min-coverage", "75").exit_code == 0
+
+
+def test_rules_of_libraries_count_once_and_have_cases_of_their_own(
+    carebus: Carebus, project: Path
+) -> None:
+    library = project / "mappings" / "lib" / "people.yaml"
+    library.parent.mkdir()
+    library.write_text(
+        "maps:\n  Name: {args: [xpn], out: {family: = $xpn.1, given: = $xpn.2}}\n"
+        "  Left: {args: [cx], out: {value: = $cx.1}}\n"
+    )
+    change(project, "mappings/adt-to-json.yaml", "out:", "import: [lib/people]\nout:")
+    change(
+        project,
+        "mappings/adt-to-json.yaml",
+        "  died",
+        "  name: {$use: Name, $with: {xpn: = PID-5}}\n  died",
+    )
+    result = carebus("test", "--config", project, "--uncovered")
+    assert result.exit_code == 0, result.output
+    assert "75 % of its 4 rules ran, 0 % of 2 imported ones" in result.stdout
+    assert "all mappings together: 3 of 7 rules ran, 42.9 %" in result.stdout
+    assert "mappings/lib/people.yaml: 0 of 3 rules ran" in result.stdout
+    assert "  no mapping calls: Left" in result.stdout
+    assert "  never ran: mappings/lib/people.yaml:3:35 Left.value" in result.stdout
+
+    library.with_name("people.test.yaml").write_text(
+        "library: lib/people\ncases:\n"
+        "  - {name: a name, map: Name, with: {xpn: A^B}, expect: {family: A, given: B}}\n"
+        "  - {name: a number, map: Left, with: {cx: 7^^^H}, expect: {value: 7}}\n"
+    )
+    result = carebus("test", "--config", project, "--format", "json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert [one["name"] for one in told["tested"]] == ["adt-to-json", "lib/people"]
+    assert (told["covered"], told["rules"], told["percent"]) == (6, 7, 85.71)
+    assert told["files"][0]["uncovered"] == [{"line": 11, "column": 9, "rule": "died"}]
+    assert told["files"][1]["uncalled"] == ["Left"]
+    assert carebus("test", "--config", project, "--min-coverage", "86").exit_code == 1
+    assert carebus("test", "--config", project, "--min-coverage", "85").exit_code == 0
 
 
 def test_expected_files_are_written_when_asked(carebus: Carebus, project: Path) -> None:
