@@ -4,8 +4,9 @@ validate`` ask for."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.contract import Document
 from engine.formats.fhir.definitions import VERSIONS
@@ -18,7 +19,15 @@ from engine.formats.hl7v2.validation import validate_message
 Validator: TypeAlias = Callable[[Document], tuple[Finding, ...]]
 """What is wrong with a document; empty when it is valid.  One call at a time; may take long."""
 
-_BY_SCHEMA: Final = {"json": "a JSON Schema", "xml": "an XSD", "soap": "an XSD", "cda": "an XSD"}
+if TYPE_CHECKING:
+    from engine.formats.xml.schema import XmlSchema
+
+_BY_SCHEMA: Final = {
+    "json": "a JSON Schema",
+    "xml": "an XSD",
+    "soap": "an XSD or a WSDL",
+    "cda": "an XSD",
+}
 
 
 class NoValidator(ValueError):
@@ -61,12 +70,28 @@ def _by_schema(format: str, schema: Path) -> Validator:
             return lambda document: of_json.validate(_value(document))
         from engine.formats.xml.schema import XmlSchema
 
-        of_xml = XmlSchema(schema)
-        return lambda document: of_xml.validate(_value(document))
+        if schema.suffix.lower() == ".wsdl":
+            of_xml = XmlSchema.attached(schema.name, partial(_beside, schema.parent))
+        else:
+            of_xml = XmlSchema(schema)
+        return lambda document: _content_findings(of_xml, _value(document))
     except OSError:
         raise NoValidator("the schema's file cannot be read") from None
     except ValueError as error:
         raise NoValidator(str(error)) from None
+
+
+def _content_findings(schema: XmlSchema, root: Any) -> tuple[Finding, ...]:
+    """Of a SOAP envelope the content of its body counts."""
+    from engine.formats.xml import content_of
+
+    content = content_of(root)
+    return (Finding("", "an empty envelope"),) if content is None else schema.validate(content)
+
+
+def _beside(folder: Path, name: str) -> bytes | None:
+    file = folder / name
+    return file.read_bytes() if file.is_file() else None
 
 
 def _value(document: Document) -> Any:

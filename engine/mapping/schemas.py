@@ -1,19 +1,26 @@
-"""``schema:`` of a mapping's ``from:`` and ``to:``: an XSD that a document must keep to."""
+"""``schema:`` of a mapping's ``from:`` and ``to:``: an XSD, or a WSDL with its schemas.
+
+Documents must keep to it; paths and output are held against it when the mapping is compiled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 from engine.contract import Document
 from engine.formats.xml import XML_FORMATS, XmlDocument, content_of
+from engine.formats.xml.declarations import Declarations
 from engine.formats.xml.schema import XmlSchema
+from engine.formats.xml.wsdl import Read
 from engine.mapping.failures import failed
+from engine.mapping.namespaces import known_namespaces, path_namespaces, read_namespaces
+from engine.mapping.xsd_outputs import OutputChecker
+from engine.mapping.xsd_paths import PathChecker
 from engine.syntax import Diagnostics, Mapping, Position, Scalar
 
-_HELP: Final = "an XSD below mappings/: schema: schemas/order.xsd"
+_HELP: Final = "an XSD or WSDL below mappings/: schema: schemas/order.xsd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +63,9 @@ class Schemas:
             self.target.check(root, "R406", "the output")
 
 
-def read_schemas(
-    root: Mapping, attached: Callable[[str], bytes | None], diagnostics: Diagnostics
-) -> Schemas:
-    """Both schemas of a mapping file; what cannot be used is M155."""
+def read_schemas(root: Mapping, attached: Read, diagnostics: Diagnostics) -> Schemas:
+    """Both schemas of a mapping file; what cannot be used is M155, and what the mapping reads or
+    writes against them M156 to M159."""
     digest = sha256()
 
     def reading(path: str) -> bytes | None:
@@ -69,12 +75,52 @@ def read_schemas(
 
     source = _read(root, "from", reading, diagnostics)
     target = _read(root, "to", reading, diagnostics)
+    if source is not None:
+        _check_paths(root, _Side(root, "from", attached), diagnostics)
+    if target is not None:
+        _check_output(root, _Side(root, "to", attached), diagnostics)
     return Schemas(source, target, digest.hexdigest() if source or target else "")
 
 
-def _read(
-    root: Mapping, side: str, attached: Callable[[str], bytes | None], diagnostics: Diagnostics
-) -> Checked | None:
+class _Side:
+    """``from:`` or ``to:`` of a mapping whose schema can be used."""
+
+    def __init__(self, root: Mapping, side: str, attached: Read) -> None:
+        self.format = _text(root, side, "format")
+        self.declarations = Declarations(_text(root, side, "schema"), attached)
+        node = root.get(side)
+        given = node.get("namespaces") if isinstance(node, Mapping) else None
+        self.namespaces = read_namespaces(given, self.format, Diagnostics())
+
+
+def _check_paths(root: Mapping, source: _Side, diagnostics: Diagnostics) -> None:
+    namespaces = path_namespaces(source.format, source.namespaces)
+    checker = PathChecker(source.declarations, source.format, namespaces, _maps(root), diagnostics)
+    out = root.get("out")
+    if out is not None:
+        checker.mapping(root.get("let"), out)
+
+
+def _check_output(root: Mapping, target: _Side, diagnostics: Diagnostics) -> None:
+    namespaces = known_namespaces(target.format, target.namespaces)
+    out = root.get("out")
+    if out is not None:
+        OutputChecker(target.declarations, namespaces, _maps(root), diagnostics).document(out)
+
+
+def _maps(root: Mapping) -> dict[str, Mapping]:
+    maps = root.get("maps")
+    entries = maps.entries if isinstance(maps, Mapping) else ()
+    return {key.text: value for key, value in entries if isinstance(value, Mapping)}
+
+
+def _text(root: Mapping, side: str, key: str) -> str:
+    node = root.get(side)
+    given = node.get(key) if isinstance(node, Mapping) else None
+    return given.text if isinstance(given, Scalar) else ""
+
+
+def _read(root: Mapping, side: str, attached: Read, diagnostics: Diagnostics) -> Checked | None:
     node = root.get(side)
     given = node.get("schema") if isinstance(node, Mapping) else None
     if given is None or not isinstance(node, Mapping):

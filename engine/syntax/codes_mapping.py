@@ -181,8 +181,36 @@ ROWS: tuple[Code, ...] = (
         "M155",
         _E,
         "a schema that cannot be used",
-        "schema: of from: or to: names an XSD below mappings/, for xml, soap and cda. What it "
-        "includes or imports lies in its folder or below; nothing comes from the network.",
+        "schema: of from: or to: names an XSD or a WSDL below mappings/, for xml, soap and cda. "
+        "What it includes or imports lies in its folder or below; nothing comes from the network.",
+    ),
+    Code(
+        "M156",
+        _E,
+        "a path that the schema does not have",
+        "Each document is checked against the schema of from: before it is mapped, so nothing can "
+        "ever stand at this path. Names count with their namespace.",
+    ),
+    Code(
+        "M157",
+        _E,
+        "an output that the schema does not have",
+        "What a mapping writes is checked against the schema of to: before it is sent, so this "
+        "could never be sent. Names count with their namespace.",
+    ),
+    Code(
+        "M158",
+        _E,
+        "an element or attribute that the schema requires and no line gives",
+        "What a mapping writes is checked against the schema of to: before it is sent. Write it, "
+        "with a value of its own where the source may have none.",
+    ),
+    Code(
+        "M159",
+        _W,
+        "an output in another order, or more often, than the schema has it",
+        "Elements are written in the order of the mapping. A schema's sequence fixes their order, "
+        "and maxOccurs how many there may be.",
     ),
     Code(
         "M201",

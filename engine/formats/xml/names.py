@@ -15,6 +15,7 @@ Node: TypeAlias = Any
 
 V3: Final = "urn:hl7-org:v3"
 SDTC: Final = "urn:hl7-org:sdtc"
+XS: Final = "http://www.w3.org/2001/XMLSchema"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 XML: Final = "http://www.w3.org/XML/1998/namespace"
 SOAP_11: Final = "http://schemas.xmlsoap.org/soap/envelope/"

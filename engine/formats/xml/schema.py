@@ -1,8 +1,7 @@
-"""W3C XML Schema (XSD 1.0): a document against a schema of the project."""
+"""W3C XML Schema (XSD 1.0): a document against a schema of the project, or those of a WSDL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, Self
@@ -11,6 +10,7 @@ from lxml import etree
 
 from engine.formats.findings import Finding
 from engine.formats.xml.texts import place_of
+from engine.formats.xml.wsdl import Read, parser, unfolding
 
 _MOST: Final = 200
 _ROOT: Final = "carebus:/"
@@ -36,27 +36,19 @@ class XmlSchema:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._schema = etree.XMLSchema(etree.parse(path, _parser()))
+            self._schema = etree.XMLSchema(etree.parse(path, parser()))
         except (OSError, etree.LxmlError) as error:
             raise ValueError(f"not a usable XML Schema ({type(error).__name__})") from None
 
     @classmethod
-    def attached(cls, path: str, read: Callable[[str], bytes | None]) -> Self:
+    def attached(cls, path: str, read: Read) -> Self:
         """A schema whose files ``read`` gives by their paths; those that it includes or imports
         are below its own folder.
 
         Raises ValueError: a file is not there, outside the folder, or no schema.
         """
-        files = _Files(path, read)
-        parser = _parser()
-        parser.resolvers.add(files)
         made = cls.__new__(cls)
-        try:
-            root = etree.fromstring(files.content(_ROOT + path), parser, base_url=_ROOT + path)
-            made._schema = etree.XMLSchema(root)
-        except etree.LxmlError as error:
-            problem = f"{files.refused} cannot be read" if files.refused else type(error).__name__
-            raise ValueError(f"not a usable XML Schema ({problem})") from None
+        made._schema = _compiled(path, read)
         return made
 
     def validate(self, root: Any) -> tuple[Finding, ...]:
@@ -71,10 +63,22 @@ class XmlSchema:
         )
 
 
+def _compiled(path: str, read: Read) -> etree.XMLSchema:
+    files = _Files(path, unfolding(read))
+    reading = parser()
+    reading.resolvers.add(files)
+    try:
+        root = etree.fromstring(files.content(_ROOT + path), reading, base_url=_ROOT + path)
+        return etree.XMLSchema(root)
+    except etree.LxmlError as error:
+        problem = f"{files.refused} cannot be read" if files.refused else type(error).__name__
+        raise ValueError(f"not a usable XML Schema ({problem})") from None
+
+
 class _Files(etree.Resolver):  # type: ignore[misc]
     """Every file of a schema comes from here: what it does not give is not looked for elsewhere."""
 
-    def __init__(self, path: str, read: Callable[[str], bytes | None]) -> None:
+    def __init__(self, path: str, read: Read) -> None:
         super().__init__()
         self._folder = _ROOT + path[: path.rfind("/") + 1]
         self._read = read
@@ -101,10 +105,6 @@ def _place(whole: Any, path: str) -> str:
     except etree.XPathError:
         found = []  # a prefix that means one thing here and another there
     return place_of(found[0]) if found else path
-
-
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False)
 
 
 def _problem(name: str) -> str:

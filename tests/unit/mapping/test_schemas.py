@@ -170,3 +170,62 @@ def test_places_are_found_where_the_output_has_prefixes(folder: Path) -> None:
     with pytest.raises(MappingError, match="R406") as refused:
         made.render(json({"number": "none"}), CONTEXT)
     assert "number" in refused.value.info.summary
+
+
+ORDERS = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/"><types>
+  <xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:o">
+    <xs:element name="order"><xs:complexType><xs:sequence>
+      <xs:element name="number" type="xs:positiveInteger"/>
+    </xs:sequence></xs:complexType></xs:element>
+  </xs:schema>
+</types></definitions>"""
+SERVICE = """
+from: {format: soap, namespaces: {o: 'urn:o'}, schema: schemas/orders.wsdl}
+to: {format: soap, namespaces: {o: 'urn:o'}, schema: schemas/orders.wsdl}
+out: {o:order: {number: = /o:order/number}}
+"""
+
+
+def test_a_service_description(folder: Path) -> None:
+    (folder / "schemas/orders.wsdl").write_text(ORDERS, "utf-8")
+    mapping = usable(folder, SERVICE)
+    order = '<soap:Envelope xmlns:soap="{}"><soap:Body>{}</soap:Body></soap:Envelope>'
+    inside = '<o:order xmlns:o="urn:o"><number>{}</number></o:order>'
+    space = "http://schemas.xmlsoap.org/soap/envelope/"
+    good = mapping.render(xml(order.format(space, inside.format(7)), "soap"), CONTEXT)
+    assert b"<number>7</number>" in good.body
+    with pytest.raises(MappingError):
+        mapping.render(xml(order.format(space, inside.format("x")), "soap"), CONTEXT)
+    assert refused(folder, SERVICE.replace("/o:order/number", "/o:order/o:number")) == [
+        ("M156", "in the schema order has no element 'o:number'")
+    ]
+    assert refused(folder, SERVICE.replace("{number:", "{o:number:"))[0] == (
+        "M157",
+        "in the schema order has no element 'o:number'",
+    )
+
+
+def test_what_a_schema_says_nothing_of(folder: Path) -> None:
+    """Functions, a choice of paths, other maps: no diagnostics where nothing is known."""
+    text = """
+from: {format: xml, namespaces: {'': 'urn:o'}, schema: schemas/order.xsd}
+to: {format: json}
+let:
+  order: = /order
+  either: = $order/note ?? $order/number
+out:
+  a: = $either
+  b: = $order/* | text
+  c: = xpath('/*')
+  d: = $order.@xsi:type
+  e: = $src/number
+  f: {$use: Part, $with: {part: = $order}}
+maps:
+  Part:
+    args: [part]
+    out: {n: "= $part/number[1]", of: "= ($part | default($part)).note"}
+"""
+    usable(folder, text)
+    assert refused(folder, text.replace("$part/number[1]", "$part/no")) == [
+        ("M156", "in the schema order has no element 'no'")
+    ]
