@@ -294,6 +294,7 @@ class Capabilities:
     replies: bool = False  # the peer's answer holds application data
     deduplicates: bool = False  # the peer ignores a second copy: an unknown outcome may be retried
     redelivers: bool = False  # (sources) an unanswered message comes again by itself
+    single: bool = False  # (sources) of all engine processes, one at a time may run it: it polls
 
 
 class Stability(StrEnum):
@@ -324,6 +325,10 @@ class Services(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+    @property
+    def shares_port(self) -> bool:
+        """Listen with SO_REUSEPORT: other processes of this engine listen on the same port."""
+
     @property
     def log(self) -> Any:
         """A structlog logger bound to the channel.  Never give it content."""

@@ -49,7 +49,11 @@ SPEC = ConnectorSpec(
     name="file",
     summary="Reads the files of a folder as messages; writes messages as files.",
     stability=Stability.BETA,
-    source=Role(SourceSettings, "connectors.file.source:FileSource", Capabilities(redelivers=True)),
+    source=Role(
+        SourceSettings,
+        "connectors.file.source:FileSource",
+        Capabilities(redelivers=True, single=True),
+    ),
     destination=Role(
         DestinationSettings, "connectors.file.destination:FileDestination", Capabilities()
     ),

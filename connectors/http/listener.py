@@ -169,12 +169,19 @@ class Listener:
     """Bind, serve an ASGI application, stop.  `bind` and `serve` may follow a `stop` again."""
 
     def __init__(
-        self, host: str, port: int, limits: ListenLimits, context: ssl.SSLContext | None
+        self,
+        host: str,
+        port: int,
+        limits: ListenLimits,
+        context: ssl.SSLContext | None,
+        *,
+        shared: bool = False,
     ) -> None:
         self._host = host
         self._port = port
         self._limits = limits
         self._context = context
+        self._shared = shared
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._state = ListenerState()
@@ -186,7 +193,9 @@ class Listener:
             self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, _, _, _, address = found[0]
-        self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
+        self._socket = socket.create_server(
+            address, family=family, backlog=BACKLOG, reuse_port=self._shared
+        )
 
     async def serve(self, app: Any) -> None:
         """Take connections from now on."""

@@ -71,6 +71,7 @@ class HttpSource:
             settings.port,
             ListenLimits(limits.connections, limits.idle, settings.arrival_timeout),
             context,
+            shared=self._services.shares_port,
         )
         try:
             await listener.bind()

@@ -11,8 +11,9 @@ _INTERVAL = 15
 _PROBES = 4
 
 
-async def bound(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to every address of ``host``, not listening yet.  Raises OSError."""
+async def bound(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
+    """Sockets bound to every address of ``host``, not listening yet; ``shared`` with other
+    processes, among which the system spreads connections.  Raises OSError."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -24,6 +25,8 @@ async def bound(host: str, port: int) -> list[socket.socket]:
             sockets.append(listener)
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if port == 0 and len(sockets) > 1:  # the same free port at every address

@@ -60,7 +60,9 @@ class MllpSource:
         if settings.tls is not None:
             self.tls = self._services.tls(settings.tls, server=True)
         try:
-            self._listeners = await bound(settings.host, settings.port)
+            self._listeners = await bound(
+                settings.host, settings.port, shared=self._services.shares_port
+            )
         except OSError as cause:
             reason = cause.strerror or type(cause).__name__
             summary = f"cannot listen on {settings.host}:{settings.port}: {reason}"

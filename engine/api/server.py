@@ -19,12 +19,14 @@ _GRACE_SECONDS: Final = 2
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, listen: Listen) -> AsyncIterator[Listen]:
-    """Serve until the block ends; yields what was bound, already listening.
+async def serve(app: ASGIApp, listen: Listen, *, shared: bool = False) -> AsyncIterator[Listen]:
+    """Serve until the block ends; yields what was bound, already listening.  ``shared``: with other
+    processes, any of which may get a connection.
 
     Raises ConfigError (P020) when the address cannot be bound.
     """
-    bound = _bind(listen)
+    bound = bind(listen, shared=shared)
+    bound.listen(128)
     host, port = bound.getsockname()[:2]
     server = _Server(
         uvicorn.Config(
@@ -55,13 +57,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _bind(listen: Listen) -> socket.socket:
+def bind(listen: Listen, *, shared: bool) -> socket.socket:
+    """A socket that has the address and does not listen yet.  Raises ConfigError (P020)."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((listen.host, listen.port))
-        bound.listen(128)
         bound.setblocking(False)
     except OSError as error:
         bound.close()

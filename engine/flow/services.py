@@ -20,11 +20,17 @@ class ChannelServices:
     """Implements `engine.contract.Services` for one channel."""
 
     def __init__(
-        self, channel: Channel, profiles: Mapping[str, BaseModel], root: Path = Path()
+        self,
+        channel: Channel,
+        profiles: Mapping[str, BaseModel],
+        root: Path = Path(),
+        *,
+        shares_port: bool = False,
     ) -> None:
         self.channel = ChannelName(channel.name)
         self.charset = channel.charset
         self.limits: Limits = channel.limits
+        self.shares_port = shares_port
         self.log = structlog.get_logger("carebus.connector").bind(channel=channel.name)
         self._profiles = profiles
         self._root = root

@@ -49,6 +49,7 @@ class MemoryServices:
         self.channel = ChannelName(channel)
         self.charset = charset
         self.limits = limits or Limits()
+        self.shares_port = False
         self.logged: list[Logged] = []
         self._tls = tls
         self._clock = clock
