@@ -12,7 +12,7 @@ from engine.api.engine import ControlledEngine
 from engine.api.metrics import CONTENT_TYPE, Metrics
 from engine.api.requests import answer
 from engine.contract import ErrorInfo
-from engine.flow.status import ChannelState, EngineStatus
+from engine.flow.status import EngineStatus
 
 
 class Health:
@@ -45,7 +45,7 @@ def reasons_of(status: EngineStatus) -> list[dict[str, str]]:
     reasons += [
         {"channel": channel.name, "state": channel.state, **_error(channel.last_error)}
         for channel in status.channels
-        if channel.state != ChannelState.RUNNING
+        if not channel.state.well
     ]
     return reasons or [{"summary": "the store or the broker is not open"}]
 

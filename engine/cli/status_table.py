@@ -31,6 +31,7 @@ _STYLE: Final = {
     ChannelState.RUNNING: "green",
     ChannelState.STARTING: "yellow",
     ChannelState.FAILED: "red bold",
+    ChannelState.STANDBY: "dim",
     ChannelState.STOPPED: "dim",
     ChannelState.REMOVED: "red bold",
 }

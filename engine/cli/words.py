@@ -58,6 +58,7 @@ _CHINESE: Final[Mapping[str, str]] = {
     "starting": "启动中",
     "running": "运行",
     "failed": "故障",
+    "standby": "备用",
     "stopped": "已停止",
     "removed": "已移除",
     "filtered": "已过滤",

@@ -7,10 +7,11 @@ tried again with back-off, and harms no other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -33,6 +34,7 @@ from engine.flow.awaited import Awaited
 from engine.flow.cache import MessageCache
 from engine.flow.counts import InboundCounts, OutboundCounts
 from engine.flow.dispatch import Bound
+from engine.flow.election import Election, Leases
 from engine.flow.housekeeping import Housekeeping
 from engine.flow.ids import MessageIds
 from engine.flow.inbound import InboundChannel
@@ -51,7 +53,14 @@ DRAIN_GRACE = timedelta(seconds=15)
 LOOK_AGAIN = timedelta(seconds=2)
 """How soon a lane sees what a person decided in another process about the delivery it holds."""
 
+EngineRole = Literal["all", "sources", "workers"]
+
 _AnyChannel = InboundChannel | OutboundChannel
+_DIRECTIONS: Final[Mapping[EngineRole, frozenset[str]]] = {
+    "all": frozenset({"inbound", "outbound"}),
+    "sources": frozenset({"inbound"}),
+    "workers": frozenset({"outbound"}),
+}
 
 
 @dataclass(slots=True)
@@ -63,7 +72,9 @@ class _Running:
 class Engine:
     """One engine process.  `run` once; everything else from the same event loop, while it runs.
 
-    ``store`` and ``broker`` are opened and closed by `run`.
+    ``store`` and ``broker`` are opened and closed by `run`.  ``role`` says which channels run here;
+    the others run in other processes with the same store and broker.  ``shares_port``: they listen
+    on the same ports.  With ``leases``, a source that only one process may run is elected.
     """
 
     def __init__(
@@ -73,11 +84,18 @@ class Engine:
         broker: Broker,
         *,
         limits: PressureLimits | None = None,
+        role: EngineRole = "all",
+        shares_port: bool = False,
+        leases: Leases | None = None,
     ) -> None:
         self.store = store
         self.configuration = configuration
         self.started_at = datetime.now(UTC)
         self._broker = broker
+        self._direction = _DIRECTIONS[role]
+        self._shares_port = shares_port
+        self._leases = leases
+        self._name = uuid.uuid4().hex
         self._log: Any = structlog.get_logger("carebus.flow")
         self._cache = MessageCache()
         self._ids = MessageIds()
@@ -204,6 +222,7 @@ class Engine:
             backlog=self._housekeeping.backlog,
             refusing=self._housekeeping.refused,
             now=datetime.now(UTC),
+            elsewhere=_DIRECTIONS["all"] - self._direction,
         )
 
     async def _orphans(self, configuration: Configuration) -> tuple[Orphans, ...]:
@@ -282,6 +301,8 @@ class Engine:
         for channel in sorted(channels, key=lambda channel: channel.direction == "inbound"):
             if channel.name in self._stopped or self._tasks is None:
                 continue
+            if channel.direction not in self._direction:
+                continue
             handle = self._built(channel)
             task = self._tasks.create_task(self._supervise(handle), name=channel.name)
             self._running[channel.name] = _Running(handle, task)
@@ -311,12 +332,22 @@ class Engine:
         self._log.info("drained")
 
     def _built(self, channel: Channel) -> _AnyChannel:
-        services = ChannelServices(channel, self.configuration.tls, self.configuration.root)
+        services = ChannelServices(
+            channel,
+            self.configuration.tls,
+            self.configuration.root,
+            shares_port=self._shares_port,
+        )
         plug_in = channel.role.create(channel.settings, services)
         if channel.direction == "inbound":
             received = self._counted(channel.name, InboundCounts)
             inbound = InboundChannel(
-                channel, plug_in, self._intake(channel, received), received, services.log
+                channel,
+                plug_in,
+                self._intake(channel, received),
+                received,
+                services.log,
+                election=self._election(channel, services.log),
             )
             self._inbound[channel.name] = inbound
             return inbound
@@ -334,6 +365,11 @@ class Engine:
         )
         self._outbound[channel.name] = outbound
         return outbound
+
+    def _election(self, channel: Channel, log: Any) -> Election | None:
+        if self._leases is None or not channel.role.capabilities.single:
+            return None
+        return Election(self._leases, f"source/{channel.name}", self._name, log)
 
     def _counted(self, name: str, kind: type[Any]) -> Any:
         """A channel keeps its counts when it is restarted."""

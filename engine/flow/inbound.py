@@ -12,6 +12,7 @@ from typing import Any
 from engine.config.model import Channel
 from engine.contract import Inbound, Receipt, Source
 from engine.flow.counts import InboundCounts
+from engine.flow.election import Election
 from engine.flow.intake import Intake
 from engine.flow.supervision import Health, closed, keep_running
 
@@ -20,7 +21,14 @@ class InboundChannel:
     """`run` is its one task.  Cancelling it first lets messages in progress finish."""
 
     def __init__(
-        self, channel: Channel, source: Source, intake: Intake, counts: InboundCounts, log: Any
+        self,
+        channel: Channel,
+        source: Source,
+        intake: Intake,
+        counts: InboundCounts,
+        log: Any,
+        *,
+        election: Election | None = None,
     ) -> None:
         self.channel = channel
         self.counts = counts
@@ -28,11 +36,18 @@ class InboundChannel:
         self.intake = intake
         self._source = source
         self._log = log
+        self._election = election
 
     async def accept(self, inbound: Inbound) -> Receipt:
         return await self.intake.accept(inbound)
 
     async def run(self) -> None:
+        if self._election is None:
+            await self._run()
+        else:
+            await self._election.lead(self._run, self.health.standby)
+
+    async def _run(self) -> None:
         running = asyncio.create_task(
             keep_running(
                 self._source, lambda: self._source.run(self.accept), self.health, self._log

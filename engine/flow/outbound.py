@@ -60,7 +60,9 @@ class OutboundChannel:
         self.health = Health()
         self.counts = counts
         self.relay = relay
-        self.connection = Connection(destination, self.health, log)
+        self.connection = Connection(
+            destination, self.health, log, on_demand=look_again is not None
+        )
         self.decisions = Decisions()
         self._finished = finished
         self._recorder = Recorder(store, self._settled, log)

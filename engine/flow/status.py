@@ -21,8 +21,14 @@ class ChannelState(StrEnum):
     STARTING = "starting"  # opening, also again after its resource was lost
     RUNNING = "running"
     FAILED = "failed"  # not opened, or the last send reached nobody; tried again with back-off
+    STANDBY = "standby"  # another process has it; this one takes over when that one is gone
     STOPPED = "stopped"  # by a person, or because the engine drains
     REMOVED = "removed"  # no longer configured, and deliveries wait for it
+
+    @property
+    def well(self) -> bool:
+        """Nothing is to be done about it."""
+        return self in (ChannelState.RUNNING, ChannelState.STANDBY)
 
 
 Direction = Literal["inbound", "outbound"]

@@ -60,6 +60,9 @@ class Health:
     def failed(self, error: ErrorInfo) -> None:
         self.become(ChannelState.FAILED, error)
 
+    def standby(self) -> None:
+        self.become(ChannelState.STANDBY)
+
     def stopped(self) -> None:
         self.become(ChannelState.STOPPED)
 
@@ -68,10 +71,16 @@ class Connection:
     """One destination, kept open.  ``run`` is its task; the other methods are its workers'.
 
     A send that finds nobody calls `lost`; sends under way finish before the component is closed,
-    so that one refused connection never makes a neighbour's outcome unknown.
+    so that one refused connection never makes a neighbour's outcome unknown.  ``on_demand``: not
+    before there is something to send, since another process may be the one that sends.
     """
 
-    def __init__(self, component: Component, health: Health, log: Any) -> None:
+    def __init__(
+        self, component: Component, health: Health, log: Any, *, on_demand: bool = False
+    ) -> None:
+        self._wanted = asyncio.Event()
+        if not on_demand:
+            self._wanted.set()
         self._component = component
         self._health = health
         self._log = log
@@ -85,6 +94,9 @@ class Connection:
 
     async def run(self) -> None:
         """Keep the component open until cancelled; it is closed on the way out."""
+        if not self._wanted.is_set():
+            self._health.standby()
+            await self._wanted.wait()
         try:
             while True:
                 if await self._opened():
@@ -106,6 +118,7 @@ class Connection:
 
     async def ready(self) -> None:
         """Return when the component is open; the wait has no end while the peer is away."""
+        self._wanted.set()
         while not self._open.is_set():
             await self._open.wait()
 

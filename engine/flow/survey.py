@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from engine.config.model import Channel, Configuration
@@ -23,9 +24,11 @@ def survey(
     backlog: Sequence[Backlog],
     refusing: ErrorInfo | None,
     now: datetime,
+    elsewhere: Container[str] = (),
 ) -> EngineStatus:
     """Every configured channel in the order of its file's name, also those that are stopped; then
-    the channels that were removed while deliveries waited for them."""
+    the channels that were removed while deliveries waited for them.  ``elsewhere``: the directions
+    whose channels other processes run."""
     waiting = {(str(row.channel), row.state): row for row in backlog}
     channels = []
     for name, channel in sorted(configuration.channels.items()):
@@ -33,8 +36,11 @@ def survey(
             channels.append(_inbound(channel, inbound[name], now))
         else:
             rows = {state: waiting.get((name, state)) for state in State}
-            channels.append(_outbound(channel, outbound.get(name), rows, started_at, now))
-    running = bool(channels) and all(each.state is ChannelState.RUNNING for each in channels)
+            found = _outbound(channel, outbound.get(name), rows, started_at, now)
+            if channel.direction in elsewhere:
+                found = replace(found, state=ChannelState.STANDBY)
+            channels.append(found)
+    running = bool(channels) and all(each.state.well for each in channels)
     ready = running and refusing is None
     channels += _removed(configuration, backlog, started_at)
     return EngineStatus(started_at, configuration.version, ready, tuple(channels), refusing)
