@@ -14,6 +14,12 @@ from engine.contract import ErrorCode
 
 _ROWS: Final = (
     ErrorCode(
+        "FLOW-ABANDONED",
+        "whoever was sending this is gone, and nobody recorded how it ended",
+        "A process was killed, or cut off, in the middle of a send. Look in the peer's system:"
+        " replay it when it is not there, cancel it when it is.",
+    ),
+    ErrorCode(
         "FLOW-BACKLOG",
         "too many deliveries are waiting",
         "Inbound channels answer 'not now', and their senders send again, until destinations have"

@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from engine.api.access import Access, announced, new_token
+from engine.api.access import Access, announced, new_token, read_access
 from engine.api.app import control_app
 from engine.api.engine import Reloaded
 from engine.api.server import serve
 from engine.broker.embedded import EmbeddedBroker
+from engine.cli.leash import Leash
 from engine.config.model import Configuration, Loaded
 from engine.config.watch import watch
-from engine.contract import ConfigError
-from engine.flow.engine import Engine
+from engine.contract import ConfigError, ErrorInfo, Stage
+from engine.flow.engine import Engine, EngineRole
 from engine.settings import Listen, Settings
 from engine.store import open_store
 from engine.syntax.code import Severity
@@ -27,10 +29,17 @@ from engine.syntax.code import Severity
 class EngineProcess:
     """Runs one configuration until `stop`, exchanging it after `hang_up`, by request, or when files
     change.  ``load`` reads the project again; it is called in a thread and never raises for what
-    people wrote, except ConfigError for an unreadable ``.env``."""
+    people wrote, except ConfigError for an unreadable ``.env``.  ``leash``: this is one of several
+    processes under a supervisor, which share every port."""
 
     def __init__(
-        self, settings: Settings, configuration: Configuration, load: Callable[[], Loaded]
+        self,
+        settings: Settings,
+        configuration: Configuration,
+        load: Callable[[], Loaded],
+        *,
+        role: EngineRole = "all",
+        leash: Leash | None = None,
     ) -> None:
         self._settings = settings
         self._load = load
@@ -39,7 +48,10 @@ class EngineProcess:
             configuration,
             open_store(settings.store_url, data=settings.data),
             EmbeddedBroker(),
+            role=role,
+            shares_port=leash is not None,
         )
+        self._leash = leash
         self._reloading = asyncio.Lock()
         self._hangup = asyncio.Event()
 
@@ -51,7 +63,8 @@ class EngineProcess:
         """
         settings = self._settings
         self._engine.configuration.prepare()
-        token = new_token()
+        supervised = self._leash is not None
+        token = _token(settings.data) if supervised else new_token()
         app = control_app(self._engine, reload=self.reload, token=token, listen=settings.api_listen)
         if not settings.api_listen.loopback:
             self._log.warning(
@@ -59,13 +72,18 @@ class EngineProcess:
                 listen=str(settings.api_listen),
             )
         with contextlib.ExitStack() as stack:
-            async with serve(app, settings.api_listen) as bound:
+            async with serve(app, settings.api_listen, shared=supervised) as bound:
+                if self._leash is not None:
+                    self._leash.hold(lambda: self.stop(fast=False))
 
                 def running() -> None:
                     _spare_the_collector()
-                    # Only now the data directory is ours: another engine's files stay.
-                    stack.enter_context(announced(settings.data, Access(_url(bound), token)))
-                    self._log.info("engine started", control=_url(bound), version=self._version)
+                    if self._leash is None:
+                        # Only now the data directory is ours: another engine's files stay.
+                        stack.enter_context(announced(settings.data, Access(url_of(bound), token)))
+                    else:
+                        self._leash.running()
+                    self._log.info("engine started", control=url_of(bound), version=self._version)
                     started(bound)
 
                 listening = asyncio.create_task(self._listen(watching), name="reloads")
@@ -111,6 +129,10 @@ class EngineProcess:
         """Reload soon."""
         self._hangup.set()
 
+    def exchange(self) -> None:
+        """Only a supervisor exchanges processes."""
+        self._log.warning("not supervised: a process of its own is exchanged by a stop and a start")
+
     async def _listen(self, watching: bool) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reload_on_hangup())
@@ -136,6 +158,14 @@ def _spare_the_collector() -> None:
     gc.set_threshold(1_000, 20, 100)
 
 
-def _url(bound: Listen) -> str:
+def _token(data: Path) -> str:
+    """The one that the supervisor announced for all of its processes."""
+    access = read_access(data)
+    if access is None:
+        raise ConfigError(ErrorInfo("P026", "no supervisor announced this process", Stage.STARTING))
+    return access.token
+
+
+def url_of(bound: Listen) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound.host, bound.host)  # noqa: S104
     return f"http://{Listen(host, bound.port)}"

@@ -134,6 +134,19 @@ ROWS: tuple[Code, ...] = (
         " there, or it has stopped.",
     ),
     Code(
+        "P025",
+        _ERROR,
+        "several processes need a broker and a store that they share",
+        "The embedded broker and SQLite belong to one process.  Set CAREBUS_BROKER_URL=amqp://…"
+        " and CAREBUS_STORE_URL=postgresql://…, or run one process with --role all.",
+    ),
+    Code(
+        "P026",
+        _ERROR,
+        "no supervisor announced this process",
+        "--leash is for the processes that carebus run --processes starts.",
+    ),
+    Code(
         "P030",
         _ERROR,
         "a test file is about a mapping that does not exist",

@@ -100,12 +100,16 @@ class Told:
     def hang_up(self) -> None:
         self.heard.put_nowait("reload")
 
+    def exchange(self) -> None:
+        self.heard.put_nowait("exchange")
+
 
 async def test_the_second_signal_is_not_patient() -> None:
     told = Told()
     with signals_for(told):
         for number, expected in (
             (signal.SIGHUP, "reload"),
+            (signal.SIGUSR1, "exchange"),
             (signal.SIGINT, "drain"),
             (signal.SIGTERM, "fast"),
         ):
