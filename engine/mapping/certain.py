@@ -21,7 +21,7 @@ def certain(node: Node, format: str) -> bool:
             if not is_expression(text):
                 return bool(text)
             tree = parse_expression(node, format, Diagnostics())
-            return tree is not None and _certain(tree)
+            return tree is not None and certain_value(tree)
         case Sequence(items):
             return any(certain(item, format) for item in items)
         case Mapping():
@@ -48,14 +48,15 @@ def _case(node: Mapping, format: str) -> bool:
     return all(certain(branch, format) for branch in (*nodes, otherwise))
 
 
-def _certain(tree: Expr) -> bool:
+def certain_value(tree: Expr) -> bool:
+    """Whether an expression gives a value in every run; False where that is not known."""
     match tree:
         case Literal(value):
             return not isinstance(value, str) or bool(value)
         case Operation("??", left, right):
-            return _certain(left) or _certain(right)
+            return certain_value(left) or certain_value(right)
         case Call("default", (left, right)):
-            return _certain(left) or _certain(right)
+            return certain_value(left) or certain_value(right)
         case Call("fail"):
             return True
     return False

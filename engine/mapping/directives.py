@@ -42,7 +42,11 @@ def compile_case(
             "M502", key, "'$case' is an expression, '$of' a mapping of its values"
         )
         return constant(None)
-    chosen = outputs.expression(subject, scope).code
+    value_of = outputs.expression(subject, scope)
+    if value_of.constant and value_of.value is not None:
+        problem = "the value is always the same: the other branches are never reached"
+        outputs.unit.diagnostics.at("M607", subject, problem, help="name what the branches are for")
+    chosen = value_of.code
     if outputs.unit.trace:
         chosen = testing(chosen)
     where = str(subject.position)

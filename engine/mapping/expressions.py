@@ -34,6 +34,7 @@ from engine.mapping.ast import (
     Variable,
 )
 from engine.mapping.calls import compile_call
+from engine.mapping.certain import certain_value
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled, constant
 from engine.mapping.failures import failed
 from engine.mapping.invariants import kept, outside_loop
@@ -201,6 +202,7 @@ class ExpressionCompiler:
             case Required(operand):
                 return self.required(node, compile(operand))
             case Operation("??", left, right):
+                self.warn_of_unreached(left, right)
                 return otherwise(compile(left), compile(right))
             case Operation("and" | "or") | Not():
                 return self.test(node)
@@ -231,6 +233,13 @@ class ExpressionCompiler:
             return value
 
         return Compiled(required)
+
+    def warn_of_unreached(self, left: Expr, right: Expr) -> None:
+        """In a mapping, of what stands behind a value that is always there."""
+        place = f"?? {self.place(right)}"
+        if self.unit.target and certain_value(left) and not self.unit.checked(place):
+            problem = "this is never reached: what stands before it always gives something"
+            self.refuse("M607", right, problem, "put it first, or remove it")
 
     def comparison(self, node: Operation, left: Expr, right: Expr) -> Compiled:
         first, second = self.value(left), self.value(right)

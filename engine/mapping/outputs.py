@@ -139,7 +139,12 @@ class OutputCompiler:
         tree = parse_expression(scalar, self.unit.format, self.unit.diagnostics)
         if tree is None:
             return lambda run: False
-        return ExpressionCompiler(self.unit, scope, scalar).test(tree).code
+        before = len(self.unit.diagnostics)
+        found = ExpressionCompiler(self.unit, scope, scalar).test(tree)
+        if found.constant and not found.value and len(self.unit.diagnostics) == before:
+            problem = "this is never reached: the condition is never true"
+            self.unit.diagnostics.at("M607", scalar, problem, help="mend the condition")
+        return found.code
 
     def node_value(self, node: Node, scope: Scope, *, binding: Binding | None = None) -> Compiled:
         """What a variable or an argument holds: an expression, undecoded, or a literal."""
