@@ -126,6 +126,8 @@ class MapCalls:
         )
         own = Diagnostics()
         file = read_file(root, "", self.library, own)
-        mapping = file and Compilation(file, self.library, own, trace=True).compile()
+        mapping = (
+            None if file is None else Compilation(file, self.library, own, trace=True).compile()
+        )
         self.diagnostics.extend(own)
         return None if own.has_errors else mapping
