@@ -199,14 +199,14 @@ class Converter:
 
     def _compile(self, name: str) -> CompiledMapping | tuple[Diagnostic, ...]:
         diagnostics = Diagnostics()
-        file = self._library.load(name, diagnostics)
-        if file is None and not diagnostics.has_errors:
+        root = self._library.source(name, diagnostics)
+        if root is None and not diagnostics.has_errors:
             known = ", ".join(sorted(self.catalogue.headers)[:20])
             raise failed("R410", "", f"there is no mapping '{name}'", f"there are {known}")
         compiled = None
-        if file is not None:
+        if root is not None:
             compiled = compile_mapping(
-                file.root, diagnostics=diagnostics, library=self._library, name=name
+                root, diagnostics=diagnostics, library=self._library, name=name
             )
         return diagnostics.items if compiled is None else compiled
 

@@ -229,6 +229,18 @@ def test_what_is_wrong_says_where(folder: Path) -> None:
         converter.convert(b"hello", "json")
 
 
+def test_an_overlay_that_changes_an_imported_map(tmp_path: Path) -> None:
+    head = "from: {format: hl7v2}\nto: {format: json}\n"
+    library = "maps: {Name: {args: [xpn], out: {family: '= $xpn.1'}}}\n"
+    (tmp_path / "names.yaml").write_text(head + library, "utf-8")
+    base = "import: [names]\nout: {name: \"= PID-5 | each('Name')\"}\n"
+    (tmp_path / "base.yaml").write_text("mapping: base\n" + head + base, "utf-8")
+    change = "replace: {maps.Name.out: {given: '= $xpn.2'}}\n"
+    (tmp_path / "over.yaml").write_text("mapping: over\nextends: base\n" + change, "utf-8")
+    body = Converter(tmp_path).convert(ADT.format("ADT^A01"), "json", mapping="over").body
+    assert list(json.loads(body)["name"]) == ["given"]
+
+
 def test_the_messages_of_a_batch() -> None:
     one = ADT.format("ADT^A01").encode()
     assert messages_of(one) == (one,)
