@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     converter = Converter(ROOT / "mappings")
     measured = [measure(pair, converter) for pair in chosen]
     if not words:
-        write(measured, convert_all(converter))
+        plain = [measure(pair.plain(), converter) for pair in chosen if pair.overlay]
+        write(measured, plain, convert_all(converter))
         print(f"{FILE.relative_to(ROOT)} is written")
     elif given.pair:
         for one in measured:

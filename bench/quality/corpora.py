@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
+
+from bench.quality.sites import Overlay, overlay_of
 
 ROOT: Final = Path(__file__).parents[2]
 SHARED: Final = ROOT.parent / "shared"
@@ -24,6 +26,7 @@ class Pair:
     source: Path
     expected: Path
     site: str | None = None  # the site whose own transformation made what is expected
+    overlay: Overlay | None = None  # the shipped overlay for such sites
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -44,6 +47,10 @@ class Pair:
         """What is reported together."""
         return f"{self.corpus} {self.direction}{' (with a site)' if self.site else ''}"
 
+    def plain(self) -> Pair:
+        """The same without the overlay."""
+        return replace(self, overlay=None)
+
 
 def read_pairs() -> list[Pair]:
     """Those of the manifest; one that was checked both ways is read both ways, and once there and
@@ -57,8 +64,11 @@ def read_pairs() -> list[Pair]:
             found.append(Pair(row["id"], corpus, "v2->fhir", source, expected, site))
             found.append(Pair(row["id"], corpus, "fhir->v2", expected, source, site))
             found.append(Pair(row["id"], corpus, "v2->fhir->v2", source, source, site))
-        elif direction == "fhir->v2" and source.suffix == ".hl7":  # named the other way round
-            found.append(Pair(row["id"], corpus, direction, expected, source, site))
+        elif direction == "fhir->v2":
+            if source.suffix == ".hl7":  # named the other way round
+                source, expected = expected, source
+            overlay = overlay_of(row["id"], site)
+            found.append(Pair(row["id"], corpus, direction, source, expected, site, overlay))
         else:
             found.append(Pair(row["id"], corpus, direction, source, _json(expected), site))
     return found

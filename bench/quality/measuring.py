@@ -61,7 +61,13 @@ def measure(pair: Pair, converter: Converter) -> Measured:
     body, used = pair.source.read_bytes(), []
     try:
         for step in pair.steps:
-            ready = converter.prepare(body, step)
+            overlay = pair.overlay if step == pair.to else None
+            ready = converter.prepare(
+                body,
+                step,
+                mapping=overlay.mapping if overlay else None,
+                params=overlay.params if overlay else None,
+            )
             used.append(ready.mapping.name)
             body = ready.mapping.render(ready.document, ready.context).body
         produced.write_bytes(body)
