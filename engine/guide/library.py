@@ -15,7 +15,7 @@ from engine.guide.rows import Code, GuideMap, code_map, guide_map
 from engine.guide.slips import SLIPS
 from engine.guide.sources import Made
 from engine.guide.text import Lst, Obj, key, lines, wrapped
-from engine.guide.vocabulary import Vocabulary
+from engine.guide.vocabulary import OWN_CODING, Vocabulary
 
 _MADE: Final = "Made by `python -m engine.guide` from the HL7 v2-to-FHIR tables. Do not edit:"
 _HOW: Final = "mend the tables in engine/guide, or lay an overlay over this (docs/guide-maps.md)."
@@ -93,8 +93,8 @@ def _tables(vocabulary: Vocabulary) -> str:
 
 
 def _concepts(vocabulary: Vocabulary) -> str:
-    about = "v2 codes as concepts: the code that a table gives, and the sender's own behind it."
-    parts = [*_head(about, ("tables", "systems")), "", "maps:"]
+    about = "v2 codes as concepts: the code of a table, and the sender's own if it says more."
+    parts = [*_head(about, ("tables", "systems")), "", "maps:", *OWN_CODING.splitlines(), ""]
     for name, out in sorted(vocabulary.concepts.items()):
         arg = name.split("_")[0].lower()
         parts += [f"  {name}:", f"    args: [{arg}]", "    out:", *lines(out, 6), ""]

@@ -166,19 +166,21 @@ meta:
 """,
     ),
     "IN1_Coverage": Part(
-        "R4 has codes of its own for how the subscriber stands to the patient; the sender's code "
-        "stands behind.",
+        "R4 has codes of its own for how the subscriber stands to the patient; the sender's "
+        "code stands behind where it says more.",
         """\
 relationship:
   coding:
     - = $in1.17.1 | coding('SubscriberRelationship')
     - $let:
         own: = 'http://terminology.hl7.org/CodeSystem/v2-0063' | when($in1.17.1)
-      $if: exists($in1.17.1) or exists($in1.17.2)  # IN1-17
-      system: = $in1.17.3 | table('CodingSystem') ?? $own
-      version: = $in1.17.7
-      code: = $in1.17.1 | squeeze
-      display: = $in1.17.2
+      $use: CWE_OwnCoding  # IN1-17
+      $with:
+        code: = $in1.17.1
+        words: = $in1.17.2
+        system: = $in1.17.3 | table('CodingSystem') ?? $own
+        version: = $in1.17.7
+        known: = $in1.17.1 | coding('SubscriberRelationship')
     - $if: exists($in1.17.4) or exists($in1.17.5)
       system: = $in1.17.6 | table('CodingSystem')
       version: = $in1.17.8

@@ -28,6 +28,9 @@ FALLBACKS: Final[Mapping[str, str]] = {
 BY_HAND: Final = frozenset({"DayOfWeek"})
 
 
+# The v2 table of a field, where the guide names none.
+SOURCES: Final[Mapping[str, str]] = {"PrimaryLanguage": "0296", "VIPIndicator": "0099"}
+
 # The same codes in another edition of the code system: ISO 639-2 has three letters.
 OTHER_CODES: Final[Mapping[str, Mapping[str, str]]] = {
     "PrimaryLanguage": {
@@ -38,6 +41,24 @@ OTHER_CODES: Final[Mapping[str, Mapping[str, str]]] = {
         "swe": "sv", "tel": "te", "zho": "zh", "chi": "zh",
     },
 }  # fmt: skip
+
+
+# The sender's own coding behind the one that a table gives.
+OWN_CODING: Final = """\
+  # The sender's own coding behind the one that a table gives (`known`): the same in the same words
+  # is not said again.
+  CWE_OwnCoding:
+    args: [code, words, system, version, known]
+    let:
+      same: = $known.code == $code and $known.system == $system
+      alike: = exists($words) and lower($words) == lower($known.display)
+    out:
+      $if: (exists($code) or exists($words)) and not $same and not $alike
+      system: = $system
+      version: = $version
+      code: = $code | squeeze
+      display: = $words
+"""
 
 
 class Vocabulary:
@@ -75,7 +96,7 @@ class Vocabulary:
     def source(self, name: str) -> str:
         """The v2 table, as a URI; empty where the guide names none."""
         named = next((code.system for code in self.tables[name] if code.system), "")
-        found = re.search(r"(\d{4})$", named)
+        found = re.search(r"(\d{4})$", named or SOURCES.get(name, ""))
         return f"{V2}{found[1]}" if found else ""
 
     def keeps_codes(self, name: str) -> bool:
@@ -144,7 +165,7 @@ class Vocabulary:
         elif self.keeps_codes(table):
             codings = Lst([(self._kept(table), "")])
         else:
-            codings = Lst([(f"= $cwe.1 | coding('{table}')", ""), (self._original(table), "")])
+            codings = Lst([(item, "") for item in self._both("1", table)])
         if type_name == "Coding":
             out = Obj()
             if len(codings.items) == 1:
@@ -156,7 +177,10 @@ class Vocabulary:
         out = Obj()
         if kind == "CWE":
             for first in ("4", "10"):
-                codings.items.append((_alternate(first), ""))
+                if self.keeps_codes(table) or not self.source(table):
+                    codings.items.append((_alternate(first), ""))
+                else:
+                    codings.items += [(item, "") for item in self._both(first, table)]
         out.add("coding", codings)
         if kind == "CWE":
             out.add("text", "= $cwe.9")
@@ -181,11 +205,35 @@ class Vocabulary:
         either.add("$first", Lst([(own, ""), (f"= $cwe.1 | coding('{table}')", "")]))
         return either
 
-    def _original(self, table: str) -> Obj:
-        original = Obj()
-        self._unless_same(original, "$cwe.1", table)
-        original.entries += _coding("1", self.source(table)).entries
-        return original
+    def _both(self, first: str, table: str) -> list[str | Obj]:
+        """What the table makes of a triplet, and the triplet itself where it says more."""
+        number, source = int(first), self.source(table)
+        code, words, named = (f"$cwe.{number + n}" for n in range(3))
+        known = f"{code} | coding('{table}')"
+        if not source:
+            original = Obj()
+            self._unless_same(original, code, table)
+            original.entries += _coding(first).entries
+            return [f"= {known}", original]
+        if number > 1:  # an alternate code is one of the table only where it says so, or nothing
+            known += f" | when(not {named} or ({named} | table('CodingSystem')) == '{source}')"
+        given = _coding(first, source if number == 1 else "")
+        own, arguments = Obj(), Obj()
+        if others := OTHER_CODES.get(table):
+            listed = ", ".join(f"'{other}'" for other in others)
+            own.add("$if", f"{words} or {code} not in [{listed}]")
+        values = {name: value for name, value, _ in given.entries}
+        for name, value in (
+            ("code", f"= {code}"),
+            ("words", values["display"]),
+            ("system", values["system"]),
+            ("version", values["version"]),
+            ("known", f"= {known}"),
+        ):
+            arguments.add(name, value)
+        own.add("$use", "CWE_OwnCoding")
+        own.add("$with", arguments)
+        return [f"= {known}", own]
 
     def _unless_same(self, out: Obj, path: str, table: str) -> None:
         """The original coding is left out where the table's is the same."""

@@ -49,6 +49,7 @@ MESSAGE = "\r".join(
                 11: "1 Main St^Apt 2^Town^ST^12345^USA^H",
                 13: "^PRN^PH^^1^410^5551234^9",
                 14: "^WPN^Internet^a@example.org",
+                15: "eng^British^HL70296",
                 16: "M^Married^HL70002",
                 19: "123456789",
                 29: "20260101",
@@ -116,9 +117,11 @@ def test_a_patient(resources: dict[str, list[Any]]) -> None:
     assert (name["use"], name["prefix"], name["suffix"]) == ("official", ["Dr"], ["Jr"])
     assert patient["birthDate"] == "1961-06-15"
     assert patient["_birthDate"]["extension"][0]["valueDateTime"].startswith("1961-06-15T12:30")
-    married, original = patient["maritalStatus"]["coding"]
+    (married,) = patient["maritalStatus"]["coding"]
     assert married["system"].endswith("v3-MaritalStatus")
-    assert original["system"].endswith("v2-0002")
+    known, own = patient["communication"][0]["language"]["coding"]
+    assert (known["system"], known["code"]) == ("urn:ietf:bcp:47", "en")
+    assert (own["code"], own["display"]) == ("eng", "British")
     home, work = patient["telecom"]
     assert (home["system"], home["use"], home["value"]) == ("phone", "home", "+1 410 5551234 X9")
     assert (work["system"], work["use"], work["value"]) == ("email", "work", "a@example.org")
