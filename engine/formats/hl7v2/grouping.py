@@ -66,8 +66,17 @@ class SegmentGroup:
         return [self.tree.segment(at) for at in self._visible(name)]
 
     def first(self, name: str) -> Segment | None:
+        tree = self.tree
+        if name not in tree.present:
+            return None
+        if name in self.place.group.own:
+            names, owners = tree.names, tree.owners
+            for at in range(self.start, self.end):
+                if names[at] == name and owners[at] is self:
+                    return tree.segment(at)
+            return None
         found = self._visible(name)
-        return self.tree.segment(found[0]) if found else None
+        return tree.segment(found[0]) if found else None
 
     @property
     def segments(self) -> list[Segment]:

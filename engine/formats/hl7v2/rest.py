@@ -17,6 +17,9 @@ from engine.formats.hl7v2.segment import HEADERS
 EVERYTHING: Final = 0
 """In place of a component's or sub-component's number: all of them."""
 
+_MOST: Final = 100
+"""More components than any datatype has."""
+
 Leaves = set[tuple[int, int]]
 """Component and sub-component numbers."""
 
@@ -42,42 +45,55 @@ def rest_of(message: Hl7Message, reads: Mapping[str, SegmentReads]) -> str | Non
     delimiters than ``|^~\\&``."""
     if not message.separators.usual:
         return None
-    known: dict[str, dict[tuple[int, str], str]] = {}  # fields repeat in every OBX of a message
-    lines = [
-        _left(segment.fields, reads.get(segment.name), known.setdefault(segment.name, {}))
-        for segment in message.all
-    ]
+    known: dict[str, list[_Field | None]] = {}
+    lines = []
+    for segment in message.all:
+        name, fields = segment.name, segment.fields
+        read = reads.get(name)
+        begin = 3 if name in HEADERS else 1
+        kept = [name, "^~\\&"] if begin == 3 else [name]
+        if read is None:
+            kept += fields[begin:]
+        elif not read.whole:
+            wanted = known.setdefault(name, [])
+            for number in range(begin + len(wanted), len(fields)):
+                of_field = read.fields.get(number)
+                wanted.append(None if of_field is None else _Field(of_field))
+            pairs = zip(fields[begin:], wanted, strict=False)
+            kept += [left[raw] if raw and left is not None else raw for raw, left in pairs]
+        lines.append("|".join(kept).rstrip("|"))
     if all("|" not in line.removeprefix("MSH|^~\\&") for line in lines):
         return None
     return "\r".join(lines) + "\r"
 
 
-def _left(fields: list[str], reads: SegmentReads | None, known: dict[tuple[int, str], str]) -> str:
-    name = fields[0]
-    begin = 3 if name in HEADERS else 1
-    kept = [name, "^~\\&"] if name in HEADERS else [name]
-    if reads is None:
-        kept += fields[begin:]
-    elif not reads.whole:
-        wanted = reads.fields
-        for number, raw in enumerate(fields[begin:], start=begin):
-            if not raw or number not in wanted:
-                kept.append(raw)
-                continue
-            left = known.get((number, raw))
-            if left is None:
-                left = known[number, raw] = _left_of_field(raw, wanted[number])
-            kept.append(left)
-    return "|".join(kept).rstrip("|")
+class _Field(dict[str, str]):
+    """What is left of one field, by what it holds: fields repeat in every OBX of a message."""
 
+    def __init__(self, reads: FieldReads) -> None:
+        self.every = reads.every
+        self.first = reads.first | reads.every
+        whole = (EVERYTHING, EVERYTHING) in self.first
+        self.simple = 0
+        """The number of components of which, without sub-components, nothing is left."""
+        while whole or not self.first.isdisjoint(
+            {(self.simple + 1, 1), (self.simple + 1, EVERYTHING)}
+        ):
+            self.simple += 1
+            if self.simple > _MOST:
+                break
 
-def _left_of_field(raw: str, reads: FieldReads) -> str:
-    of_first = reads.first | reads.every if reads.every else reads.first
-    if "~" not in raw:
-        return _left_of_repetition(raw, of_first)
-    first, *others = raw.split("~")
-    kept = [_left_of_repetition(other, reads.every) for other in others]
-    return "~".join([_left_of_repetition(first, of_first), *kept]).rstrip("~")
+    def __missing__(self, raw: str) -> str:
+        if "~" in raw:
+            first, *others = raw.split("~")
+            kept = [_left_of_repetition(other, self.every) for other in others]
+            left = "~".join([_left_of_repetition(first, self.first), *kept]).rstrip("~")
+        elif raw.count("^") < self.simple and "&" not in raw:
+            left = ""
+        else:
+            left = _left_of_repetition(raw, self.first)
+        self[raw] = left
+        return left
 
 
 def _left_of_repetition(raw: str, leaves: Leaves) -> str:
