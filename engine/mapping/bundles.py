@@ -68,6 +68,8 @@ def _complete(
     entries = bundle.get("entry")
     if entries.__class__ is not list:
         entries = [] if entries is None else [entries]
+    if not resources and all(map(_settled, entries)) and not _doubled(entries):
+        return
     entries = [_copied(entry) for entry in entries]
     waiting = dict(resources)
     if _doubled(entries):
@@ -91,6 +93,12 @@ def _complete(
         entries.append(entry)
     if entries:
         bundle["entry"] = entries
+
+
+def _settled(entry: Any) -> bool:
+    """Whether an entry says its request itself."""
+    request = entry.get("request") if entry.__class__ is dict else None
+    return request.__class__ is dict and "url" in request
 
 
 def _doubled(entries: list[Any]) -> bool:
