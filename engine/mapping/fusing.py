@@ -19,11 +19,13 @@ from types import FunctionType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from engine.mapping.runstate import Code, Run
+from engine.mapping.runstate import STEPS, Code, Run
 from engine.mapping.shapes import shape
 from engine.mapping.trees import PLAIN, Binding, CannotFuse, Turn
 from engine.mapping.trees import truth as truth_of
 
+_WORTH: Final = 1_000
+"""Calls, with the steps that they take, after which a function will be called again and again."""
 _DEEPEST: Final = 30
 """Blocks in blocks; what is deeper becomes a function of its own."""
 
@@ -36,7 +38,8 @@ def fuse(code: Code) -> Code:
 
 
 def fuse_later(code: Code) -> Code:
-    """The same, made when it is first called: what only checks a project does without.
+    """``code``, and what `fuse` makes of it once it has done enough work.  Making it takes some
+    milliseconds: as long as some hundred calls of it, and many are never called that often.
 
     May be called by several threads at once; each may make it, and all of them are the same.
     Functions that hold it call what was made without a detour from then on.
@@ -46,6 +49,11 @@ def fuse_later(code: Code) -> Code:
     def first(run: Run) -> Any:
         made = later.made
         if made is None:
+            if later.worth <= _WORTH:
+                before = run[STEPS]
+                result = code(run)
+                later.worth += 1 + before - run[STEPS]
+                return result
             made = later.made = fuse(code)
             for names, name in later.holders:
                 names[name] = made
@@ -57,12 +65,13 @@ def fuse_later(code: Code) -> Code:
 
 
 class _Later:
-    """A function that is made when it is wanted, and the globals that hold it until then."""
+    """A function that is made when it is worth it, and the globals that hold it until then."""
 
-    __slots__ = ("__weakref__", "holders", "made")
+    __slots__ = ("__weakref__", "holders", "made", "worth")
 
     def __init__(self) -> None:
         self.made: Code | None = None
+        self.worth = 0
         self.holders: list[tuple[dict[str, Any], str]] = []
 
 
@@ -107,7 +116,7 @@ class _Fusion:
     def call(self, node: ast.expr, target: str, depth: int) -> list[ast.stmt] | None:
         """The body of the closure that ``node`` calls, when it does and that can be had."""
         function = _called(node)
-        if function is None or shape(function) is None:
+        if function is None or function in _LATER or shape(function) is None:
             return None
         if depth >= _DEEPEST:
             assert isinstance(node, ast.Call)  # noqa: S101

@@ -9,7 +9,7 @@ import pytest
 
 from engine.contract import MappingError
 from engine.formats.null import NULL
-from engine.mapping import explain, shapes
+from engine.mapping import explain, fusing, shapes
 from engine.mapping.closures import constant
 from engine.mapping.fusing import fuse
 from engine.mapping.objects import object_code
@@ -147,3 +147,21 @@ out:
     ]
     with pytest.raises(MappingError):
         compiled.apply(hl7("PID|||", "OBX|1"), CONTEXT)
+
+
+def test_what_is_called_often_becomes_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusing, "_WORTH", 50)
+    made: list[Code] = []
+    fuse_now = fusing.fuse
+
+    def noting(code: Code) -> Code:
+        made.append(code)
+        return fuse_now(code)
+
+    monkeypatch.setattr(fusing, "fuse", noting)
+    text = "out: {a: [{$for: 's in PID-3[*]', b: = $s.1}]}"
+    found, message = mapping(text), hl7(f"PID|||{'~'.join('abcdefghi')}")
+    expected = {"a": [{"b": letter} for letter in "abcdefghi"]}
+    for calls in range(1, 10):
+        assert found.apply(message, CONTEXT) == expected
+        assert len(made) == (calls > 6)  # nine turns of the loop and the call itself
