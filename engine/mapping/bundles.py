@@ -165,7 +165,11 @@ def _complete_entry(entry: dict[str, Any], mark: Callable[[str], Any], where: st
             request["url"] = mark(kind)
             return
     id = _id(entry, resource, kind, where, mark)
-    entry["request"] = {**request, "method": mark("PUT"), "url": mark(f"{kind}/{id}")}
+    put = mark("PUT")
+    asked = request.get("method")
+    if asked.__class__ is Traced and put.__class__ is Traced:
+        put.through = (asked.rule,)  # what asked for a create has an effect, though not its word
+    entry["request"] = {**request, "method": put, "url": mark(f"{kind}/{id}")}
 
 
 def _id(
