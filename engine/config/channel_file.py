@@ -55,6 +55,25 @@ class ValidateKeys(_Keys):
     version: Text = Field("R4", description="Of FHIR: R4 or R5.")
 
 
+class ColumnKeys(_Keys):
+    name: Text = Field(description="What paths call it.")
+    width: int = Field(ge=1, description="How many characters, of a table with fixed widths.")
+    align: Literal["left", "right"] = Field("left", description="Where its text stands.")
+
+
+class LayoutKeys(_Keys):
+    separator: Text | None = Field(
+        None, description="One character, or tab, semicolon, pipe, space. Default ','."
+    )
+    quote: Text | None = Field(None, description="One character, or none. Default '\"'.")
+    header: bool | None = Field(
+        None, description="The first row names the columns. Default true, but not of fixed widths."
+    )
+    columns: list[Text | ColumnKeys] | None = Field(
+        None, description="Their names, or {name: id, width: 8} each."
+    )
+
+
 class RetryKeys(_Keys):
     first: Duration | None = Field(None, description="The first wait. Default 1s.")
     factor: float | None = Field(None, ge=1, le=100, description="Each wait grows. Default 2.")
@@ -124,6 +143,9 @@ class InboundKeys(ChannelKeys):
     keep: KeepKeys = Field(default_factory=KeepKeys, description="How long messages are kept.")
     index: dict[IndexName, Text] | None = Field(
         None, description="Values to search by: name → path. Each format has defaults."
+    )
+    layout: LayoutKeys | None = Field(
+        None, description="What its tables look like, for paths of this file and of routes."
     )
     structures: Text | None = Field(
         None,

@@ -39,11 +39,13 @@ from engine.config.validation import validate
 from engine.config.versions import content_version
 from engine.contract import ConnectorSpec, Format, Limits, Role
 from engine.formats import FORMATS
+from engine.formats.delimited import Layout
 from engine.formats.hl7v2.grouping import Structure
 from engine.formats.hl7v2.structure import StructureError
 from engine.formats.hl7v2.structure_table import read_structures
 from engine.formats.validators import NoValidator, validator
 from engine.mapping import Expression, Function
+from engine.mapping.layouts import read_layout
 from engine.syntax import Diagnostics, Position, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
 from engine.syntax.nearest import did_you_mean
@@ -92,6 +94,7 @@ class _Compiler:
         self._root = root
         self._around = around
         self._diagnostics = around.diagnostics
+        self._layout: Layout | None = None
 
     def compile(self) -> Channel | None:
         keys = self._read_keys()
@@ -101,6 +104,10 @@ class _Compiler:
         self._check_timezone()
         structures, structures_version = self._structures()
         settings = self._settings(found[1]) if found is not None else None
+        if self._text("direction") == "inbound" and "layout" in self._root:
+            self._layout = read_layout(
+                self._root.get("layout"), self._text("format"), self._diagnostics
+            )
         index = self._index(format) if format is not None else {}
         duplicate_key = self._duplicate_key(format) if format is not None else ()
         if keys is None or found is None or format is None or settings is None:
@@ -131,6 +138,7 @@ class _Compiler:
                 keep=_keep(keys.keep),
                 index=index,
                 structures=structures,
+                layout=self._layout,
             )
         elif isinstance(keys, OutboundKeys):
             channel = self._outbound(channel, keys)
@@ -295,7 +303,11 @@ class _Compiler:
 
     def _expression(self, node: Scalar, format: Format) -> Expression | None:
         return compile_path(
-            node, format.name, functions=self._around.functions, diagnostics=self._diagnostics
+            node,
+            format.name,
+            functions=self._around.functions,
+            diagnostics=self._diagnostics,
+            layout=self._layout,
         )
 
     def _validated(self, channel: Channel, keys: ChannelKeys) -> Channel:

@@ -19,6 +19,7 @@ from engine.contract import ConnectorSpec, Format, Limits, Role
 from engine.syntax import Diagnostic
 
 if TYPE_CHECKING:
+    from engine.formats.delimited import Layout
     from engine.formats.hl7v2.grouping import Structure
     from engine.formats.validators import Validator
     from engine.mapping import CompiledMapping, Expression
@@ -113,6 +114,7 @@ class Channel:
     keep: Keep = Keep()
     index: Mapping[str, Expression] = field(default_factory=dict)
     structures: Mapping[str, Structure] = field(default_factory=dict)
+    layout: Layout | None = None  # of its tables, for expressions; None: commas and a header
     # outbound
     ordering: Ordering = Ordering()
     retry: RetryPolicy = RetryPolicy()

@@ -95,7 +95,21 @@ def _with_key(
             help="name an index key that every inbound channel has",
         )
         return channel
-    expression = compile_path(place, formats[0], functions=functions, diagnostics=diagnostics)
+    if len({source.layout for source in sources}) > 1:
+        diagnostics.at(
+            "C132",
+            place,
+            "a path reads one layout of tables, and messages come with several",
+            help="name an index key that every inbound channel has",
+        )
+        return channel
+    expression = compile_path(
+        place,
+        formats[0],
+        functions=functions,
+        diagnostics=diagnostics,
+        layout=sources[0].layout,
+    )
     return replace(channel, ordering=replace(channel.ordering, key=None, key_expression=expression))
 
 

@@ -18,6 +18,7 @@ from engine.config.route_file import (
 )
 from engine.config.validation import validate
 from engine.config.versions import content_version
+from engine.formats.delimited import Layout
 from engine.mapping import CompiledMapping, Expression, Function
 from engine.mapping.program import converted
 from engine.syntax import Diagnostics, Node, Scalar, Sequence
@@ -81,6 +82,7 @@ class _RouteCompiler:
         self._node = node
         self._known = known
         self._diagnostics = known.diagnostics
+        self._layouts: dict[str, Layout | None] = {}
 
     def compile(self) -> Route | None:
         root = mapping_of(self._node, self._diagnostics)
@@ -99,6 +101,7 @@ class _RouteCompiler:
         origins = self._origins(root)
         formats = tuple(dict.fromkeys(origin.format.name for origin in origins))
         format = self._format(root, formats)
+        self._layouts = {origin.name: origin.layout for origin in origins}
         when = self._condition(root.get("when"), format)
         return Route(
             name=keys.name,
@@ -186,8 +189,22 @@ class _RouteCompiler:
     def _condition(self, node: Node | None, format: str | None) -> Expression | None:
         if not isinstance(node, Scalar) or format is None:
             return None
+        layouts = set(self._layouts.values())
+        if len(layouts) > 1:
+            names = ", ".join(self._layouts)
+            self._diagnostics.at(
+                "C210",
+                node,
+                f"these channels have different layouts: {names}",
+                help="write one route for each layout",
+            )
+            return None
         return compile_path(
-            node, format, functions=self._known.functions, diagnostics=self._diagnostics
+            node,
+            format,
+            functions=self._known.functions,
+            diagnostics=self._diagnostics,
+            layout=layouts.pop() if layouts else None,
         )
 
     def _targets(
@@ -264,6 +281,14 @@ class _RouteCompiler:
                 place,
                 f"this mapping reads {mapping.source_format}, and this message is {format}",
             )
+        for name, layout in self._layouts.items():
+            if layout is not None and not layout.reads_as(mapping.source_layout):
+                self._diagnostics.at(
+                    "C212",
+                    place,
+                    f"this mapping reads tables with another layout than '{name}' has",
+                    help="say the same under layout: of the channel and from: of the mapping",
+                )
         if target not in (mapping.target_format, "raw"):
             self._diagnostics.at(
                 "C205",

@@ -257,9 +257,17 @@ ROWS: tuple[Code, ...] = (
         "C210",
         _E,
         "inbound channels of different formats",
-        "One condition or mapping reads one format. Write one route for each format.",
+        "One condition or mapping reads one format, and one layout of tables. Write one route for "
+        "each.",
     ),
     Code("C211", _E, "a channel is named twice", "Each message would be delivered twice."),
+    Code(
+        "C212",
+        _W,
+        "a mapping that reads other tables than its channel has",
+        "layout: of a channel and from: of a mapping say what a table looks like, the one for "
+        "conditions and index keys, the other for the mapping. They should say the same.",
+    ),
     # --- what only the whole project shows
     Code(
         "C301",

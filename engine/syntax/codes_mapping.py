@@ -174,8 +174,9 @@ ROWS: tuple[Code, ...] = (
         "M154",
         _E,
         "a layout that cannot be read",
-        "from: and to: of delimited: separator: ';', quote: '\"' or none, header: true or false, "
-        "line_end: crlf or lf, columns: [id, name] or [{name: id, width: 8}].",
+        "from: and to: of delimited, and layout: of a channel: separator: ';', quote: '\"' or "
+        "none, header: true or false, columns: [id, name] or [{name: id, width: 8}]; to: also "
+        "line_end: crlf or lf.",
     ),
     Code(
         "M155",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 LINE_ENDS: Final = {"crlf": "\r\n", "lf": "\n", "cr": "\r"}
@@ -31,3 +31,9 @@ class Layout:
     @property
     def fixed(self) -> bool:
         return bool(self.columns) and self.columns[0].width > 0
+
+    def reads_as(self, other: Layout) -> bool:
+        """Whether both read every text alike; the end of a line only counts in writing."""
+        if self.fixed or other.fixed:
+            return (self.columns, self.header) == (other.columns, other.header)
+        return replace(self, line_end=other.line_end) == other

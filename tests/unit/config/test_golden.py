@@ -175,6 +175,12 @@ CASES: dict[str, Files] = {
         **routes("from: his", "from: [his, api]"),
     },
     "C211": routes("from: his", "from: [his, his]"),
+    "C212": {
+        "channels/his.yaml": INBOUND.replace("hl7v2", "delimited\nlayout: {separator: ';'}"),
+        "mappings/to-json.yaml": "mapping: to-json\nfrom: {format: delimited}\nto: {format: json}\n"
+        "out:\n  patient: = $src.rows[1].id\n",
+        **routes("    when: = MSH-9.1 == 'ADT'\n", ""),
+    },
     "C301": {"channels/lis.yaml": INBOUND.replace("2575", "2576")},
     "C301-outbound": {"channels/ward.yaml": OUTBOUND},
     "C302": {
