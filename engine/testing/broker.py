@@ -25,6 +25,7 @@ from engine.contract import (
     LeaseLost,
     MessageId,
     QueueSpec,
+    QueueStats,
     Stage,
     Unroutable,
 )
@@ -104,6 +105,18 @@ class BrokerConformance:
         await broker.open()
         await broker.declare([ORDERED, FREE])
         return broker
+
+    @staticmethod
+    async def _shows(broker: Broker, expected: QueueStats) -> None:
+        """A broker over a network counts what has reached it: its figures may be a moment late."""
+        stats = None
+        try:
+            async with asyncio.timeout(SOON):
+                while stats != expected:
+                    stats = await broker.stats(FREE.name)
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            assert stats == expected, "the figures do not become true"
 
     @promise("B1", "an envelope for no queue raises Unroutable")
     async def test_b01_unroutable(self, rig: BrokerHarness) -> None:
@@ -292,9 +305,8 @@ class BrokerConformance:
             await held[0].retry(timedelta(hours=1))
             await held[1].park(ErrorInfo("TEST", "set aside", Stage.SENDING))
             await held[2].ack()
-            stats = await broker.stats(FREE.name)
-            assert (stats.ready, stats.leased, stats.delayed, stats.parked) == (2, 1, 1, 1)
-        assert (await broker.stats(FREE.name)).ready == 3
+            await self._shows(broker, QueueStats(ready=2, leased=1, delayed=1, parked=1))
+        await self._shows(broker, QueueStats(ready=3, leased=0, delayed=1, parked=1))
         await broker.close(GRACE)
 
     @promise("B15", "closing is idempotent, works unopened, and ends consumers that wait")

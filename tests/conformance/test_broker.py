@@ -12,6 +12,7 @@ from engine.broker.embedded import EmbeddedBroker, _Lease, _Queue
 from engine.contract import Broker, Envelope
 from engine.testing.broker import BrokerConformance, BrokerName
 from engine.testing.promises import broken_promises
+from tests.conformance.rabbitmq import RabbitHarness
 
 
 class EmbeddedHarness:
@@ -39,6 +40,10 @@ class EmbeddedHarness:
 
 class TestEmbeddedBroker(BrokerConformance):
     harness = EmbeddedHarness
+
+
+class TestRabbitBroker(BrokerConformance):
+    harness = RabbitHarness
 
 
 class Drops(EmbeddedBroker):

@@ -49,6 +49,7 @@ HOMES: dict[str, set[str]] = {
     "jsonschema_rs": {"engine.formats"},
     "lark": {"engine.mapping"},
     "lxml": {"engine.formats"},
+    "pika": {"engine.broker"},
     "pint": {"engine.mapping"},
     "prometheus_client": {"engine.api", "engine.observe"},
     "pypinyin": {"engine.mapping"},

@@ -1,0 +1,117 @@
+"""Declaring, counting and purging: one channel for it, which every refusal of the broker ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from engine.broker.rabbitmq.link import (
+    NOT_FOUND,
+    PRECONDITION_FAILED,
+    Channel,
+    ChannelEnded,
+    Link,
+    unavailable,
+)
+from engine.broker.rabbitmq.topology import LanePlan, Queue, delay_plan
+
+
+class Declaring:
+    """All methods raise BrokerUnavailable, and wait for each other."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self._link = link
+        self._prefix = prefix
+        self._channel: Channel | None = None
+        self._lock = asyncio.Lock()
+        self._delays = False
+
+    async def declare(self, plan: LanePlan) -> None:
+        """Make its queues exist.  A queue of this name with other arguments is not touched:
+        BROKER-QUEUE-DIFFERS says what to do."""
+        for queue in (plan.dead, plan.lane):
+            await self._declared(queue)
+
+    async def refresh(self, plan: LanePlan) -> int:
+        """How many envelopes wait in the lane; declares it when it was deleted meanwhile."""
+        count = await self._asked_count(plan.lane)
+        if count is None:
+            await self.declare(plan)
+            return 0
+        return count
+
+    async def count(self, queue: Queue) -> int:
+        return await self._asked_count(queue) or 0
+
+    async def purge(self, queue: str) -> None:
+        with suppress(ChannelEnded):  # it does not exist: nothing is in it
+            await self._ask(lambda raw: raw.queue_purge, queue=queue)
+
+    async def delays(self) -> None:
+        """Make the delay queues exist, once in the life of this process."""
+        if self._delays:
+            return
+        for delay in delay_plan(self._prefix):
+            await self._declared(delay.queue)
+            await self._checked(
+                delay.exchange,
+                lambda raw: raw.exchange_declare,
+                exchange=delay.exchange,
+                exchange_type="fanout",
+                durable=True,
+            )
+            await self._checked(
+                delay.exchange,
+                lambda raw: raw.queue_bind,
+                queue=delay.queue.name,
+                exchange=delay.exchange,
+                routing_key="",
+            )
+        self._delays = True
+
+    def forget(self) -> None:
+        """Look at the delay queues again before they are used."""
+        self._delays = False
+
+    async def _asked_count(self, queue: Queue) -> int | None:
+        """None when there is no such queue."""
+        try:
+            answer = await self._ask(
+                lambda raw: raw.queue_declare, queue=queue.name, passive=True, durable=True
+            )
+        except ChannelEnded as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise unavailable("BROKER-LOST", f"queue not counted: {error}") from error
+        return int(answer.method.message_count)
+
+    async def _declared(self, queue: Queue) -> None:
+        await self._checked(
+            queue.name,
+            lambda raw: raw.queue_declare,
+            queue=queue.name,
+            durable=True,
+            arguments=dict(queue.arguments),
+        )
+
+    async def _checked(self, name: str, method: Callable[[Any], Any], **arguments: Any) -> Any:
+        try:
+            return await self._ask(method, **arguments)
+        except ChannelEnded as error:
+            if error.code == PRECONDITION_FAILED:
+                raise unavailable(
+                    "BROKER-QUEUE-DIFFERS",
+                    f"'{name}' exists with other arguments",
+                    f"stop the engines and delete it (rabbitmqctl delete_queue {name}); what was in"
+                    " it is in the store and goes out after the start",
+                ) from error
+            raise unavailable("BROKER-LOST", f"'{name}' not declared: {error}") from error
+
+    async def _ask(self, method: Callable[[Any], Any], **arguments: Any) -> Any:
+        async with self._lock:
+            channel = self._channel
+            if channel is None or channel.ended.done():
+                channel = self._channel = await self._link.channel()
+            return await channel.ask(method(channel.raw), **arguments)
