@@ -70,6 +70,8 @@ class RabbitBroker:
         self._queues: dict[str, _Queue] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
+    shared = True
+
     @property
     def trouble(self) -> ErrorInfo | None:
         """What keeps envelopes from flowing now: no connection, or the broker's alarm."""

@@ -200,7 +200,8 @@ class Link:
         except BaseException:
             if not connection.is_closed:
                 connection.close()
-                await asyncio.wait({opened, ended}, timeout=1.0)  # pika clears up step by step
+                ends: list[asyncio.Future[Any]] = [opened, ended]
+                await asyncio.wait(ends, timeout=1.0)  # pika clears up step by step
             raise
         if self.trouble is not None:
             self._log.info("broker connected", purpose=self._purpose, host=host)
