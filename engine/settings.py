@@ -23,7 +23,7 @@ DEFAULT_API_LISTEN: Final = "127.0.0.1:8600"
 DEFAULT_DASHBOARD_LISTEN: Final = "127.0.0.1:8601"
 
 VARIABLES: Final[Mapping[str, str]] = {
-    "CAREBUS_BROKER_URL": "where envelopes wait: embedded:",
+    "CAREBUS_BROKER_URL": "where envelopes wait: embedded: or amqp://USER:PASSWORD@HOST/VHOST",
     "CAREBUS_STORE_URL": "where messages are kept: sqlite:///PATH",
     "CAREBUS_API_LISTEN": "the control endpoint, HOST:PORT",
     "CAREBUS_DASHBOARD_LISTEN": "the dashboard, HOST:PORT or off",
@@ -138,9 +138,9 @@ def _broker(url: str) -> str:
     name = "CAREBUS_BROKER_URL"
     if url == "embedded:":
         return url
-    if url.startswith(("amqp:", "amqps:")):
-        raise _wrong("P004", "RabbitMQ is not available yet", name, "use embedded:")
-    raise _wrong("P001", "the broker is not known", name, "use embedded:")
+    if url.startswith(("amqp://", "amqps://")):
+        return url
+    raise _wrong("P001", "the broker is not known", name, "use embedded: or amqp://HOST")
 
 
 def _store(url: str) -> str:

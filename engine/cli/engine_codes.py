@@ -168,6 +168,12 @@ _ROWS: Final = (
         "Unset it, or write sqlite:///PATH.",
     ),
     ErrorCode(
+        "BROKER-BLOCKED",
+        "the broker's memory or disk alarm is on: it takes nothing more",
+        "Give RabbitMQ's node memory or disk.  Messages are still accepted; they wait in the store"
+        " and follow.",
+    ),
+    ErrorCode(
         "BROKER-CLOSED",
         "the broker is closed",
         "The engine starts or stops; what waits is in the store and goes on after the start.",
@@ -183,9 +189,48 @@ _ROWS: Final = (
         "This is a defect, except after a broker's restart; the delivery comes again.",
     ),
     ErrorCode(
+        "BROKER-LOST",
+        "there is no connection to the broker, or it broke",
+        "It is tried again, with all hosts in turn.  Messages are still accepted; they wait in the"
+        " store and follow.",
+    ),
+    ErrorCode(
+        "BROKER-QUEUE-DIFFERS",
+        "a queue of ours exists in the broker with other arguments",
+        "An older version or another hand declared it.  Stop the engines, delete the queue that is"
+        " named (rabbitmqctl delete_queue NAME) and start: what was in it is in the store.",
+    ),
+    ErrorCode(
+        "BROKER-QUEUE-GONE",
+        "a queue of ours was deleted in the broker; it is declared again",
+        "Nothing to do: what was in it is in the store and is announced again.",
+    ),
+    ErrorCode(
+        "BROKER-REFUSED",
+        "the broker refused an envelope",
+        "Look for a policy of RabbitMQ that limits our queues, and remove it.",
+    ),
+    ErrorCode(
+        "BROKER-SILENT",
+        "the broker does not answer",
+        "Look at RabbitMQ's nodes: a cluster without a majority serves no queue.",
+    ),
+    ErrorCode(
+        "BROKER-UNCONFIRMED",
+        "the broker did not confirm in time",
+        "It is published again.  Look whether the queue has a leader: a cluster without a majority"
+        " serves no queue.",
+    ),
+    ErrorCode(
         "BROKER-UNROUTABLE",
         "an envelope was published to a queue that does not exist",
         "This is a defect: report it.  The delivery is in the store.",
+    ),
+    ErrorCode(
+        "BROKER-URL",
+        "CAREBUS_BROKER_URL cannot be used",
+        "Write embedded: or amqp://user:password@host:port/vhost; percent-encode what is special in"
+        " a password.",
     ),
     ErrorCode(
         "TLS-CERTIFICATE",

@@ -15,7 +15,7 @@ from engine.api.access import Access, announced, new_token, read_access
 from engine.api.app import control_app
 from engine.api.engine import Reloaded
 from engine.api.server import serve
-from engine.broker.embedded import EmbeddedBroker
+from engine.cli.broker import open_broker
 from engine.cli.leash import Leash
 from engine.config.model import Configuration, Loaded
 from engine.config.watch import watch
@@ -47,7 +47,7 @@ class EngineProcess:
         self._engine = Engine(
             configuration,
             open_store(settings.store_url, data=settings.data),
-            EmbeddedBroker(),
+            open_broker(settings.broker_url, settings.config),
             role=role,
             shares_port=leash is not None,
         )

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from engine.contract import (
     Event,
     FormatError,
     Lease,
+    LeaseLost,
     MapContext,
     MappingError,
     Message,
@@ -53,6 +55,9 @@ from engine.flow.validating import Validating
 
 PIPELINE = 64
 """Outcomes of one worker that may wait for their commit while it goes on."""
+
+EARLY = timedelta(seconds=1)
+"""So much before its time a retry may be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Lanes:
     log: Any
     look_again: timedelta | None = None  # another process may decide about what is held here
     validating: Validating | None = None
+    in_hand: set[DeliveryId] = field(default_factory=set)  # of a worker of this process
     sending: set[DeliveryId] = field(default_factory=set)  # or sent, and not recorded yet
     decided: set[DeliveryId] = field(default_factory=set)  # look into the store before sending
     held: set[DeliveryId] = field(default_factory=set)  # a lane waits behind each of these
@@ -133,6 +139,19 @@ class Worker:
 
     async def _deliver(self, lease: Lease) -> None:
         """Take one delivery as far as it goes: recorded, returned to the queue, or parked."""
+        lanes = self._lanes
+        delivery = lease.envelope.delivery
+        if delivery in lanes.in_hand or delivery in lanes.sending:
+            # The broker gave it twice, and whoever has it goes on.
+            await _settled(lease.ack())
+            return
+        lanes.in_hand.add(delivery)
+        try:
+            await self._taken(lease)
+        finally:
+            lanes.in_hand.discard(delivery)
+
+    async def _taken(self, lease: Lease) -> None:
         lanes = self._lanes
         envelope = lease.envelope
         turn: _Try | None = _Try(
@@ -315,7 +334,7 @@ class Worker:
             lanes.log.warning(
                 "delivery dead", delivery=turn.delivery, code=error.code, location=error.location
             )
-        await lease.park(error)
+        await _settled(lease.park(error))
         lanes.relay.finished(self._lane, turn.delivery)
 
     async def _again(
@@ -329,7 +348,7 @@ class Worker:
             return None
         lanes.counts.retried += 1
         if not self._ordered:
-            await lease.retry(wait, possible_duplicate=uncertain)
+            await _settled(lease.retry(wait, possible_duplicate=uncertain))
             return None
         await lanes.decisions.wait(turn.delivery, wait)
         lanes.decided.add(turn.delivery)
@@ -350,7 +369,7 @@ class Worker:
         person's replay brings it back through the outbox."""
         lanes = self._lanes
         if not self._ordered:
-            await lease.park(error)
+            await _settled(lease.park(error))
             lanes.relay.finished(self._lane, turn.delivery)
             return None
         lanes.held.add(turn.delivery)
@@ -379,6 +398,11 @@ class Worker:
         if entry is None:
             await self._release(turn, lease)
             return None
+        if not self._ordered and entry.state is State.RETRYING and entry.next_at is not None:
+            early = entry.next_at - datetime.now(UTC)
+            if early > EARLY:  # what the broker gave back was not the copy that waits
+                await _settled(lease.retry(early))
+                return None
         uncertain = entry.state is State.UNCERTAIN
         if entry.begun and entry.state is State.QUEUED and self._marks:
             return await self._hold(replace(turn, attempt=entry.begun), lease, _ABANDONED)
@@ -409,8 +433,15 @@ class Worker:
 
     async def _release(self, turn: _Try, lease: Lease) -> None:
         """The delivery is finished elsewhere: nothing more to do here."""
-        await lease.ack()
+        await _settled(lease.ack())
         self._lanes.relay.finished(self._lane, turn.delivery)
+
+
+async def _settled(settling: Awaitable[None]) -> None:
+    """A lease that the broker took back needs no settling: its envelope comes again, and the store
+    says then what became of the delivery."""
+    with suppress(LeaseLost):
+        await settling
 
 
 _INTERRUPTED = ErrorInfo(

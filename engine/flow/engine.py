@@ -19,6 +19,7 @@ from engine.config.changes import diff
 from engine.config.model import Channel, Configuration
 from engine.contract import (
     Broker,
+    BrokerError,
     DeliveryId,
     ErrorInfo,
     IllegalTransition,
@@ -399,6 +400,15 @@ class Engine:
                 try:
                     await handle.run()
                     return
+                except (BrokerError, StoreError) as error:
+                    failures += 1
+                    handle.health.failed(error.info)
+                    self._log.warning(
+                        "channel not started",
+                        channel=handle.channel.name,
+                        code=error.info.code,
+                        summary=error.info.summary,
+                    )
                 except Exception as error:  # supervised boundary: a defect stays in its channel
                     failures += 1
                     self._log.exception("channel failed by a defect", channel=handle.channel.name)
