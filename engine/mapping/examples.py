@@ -30,7 +30,7 @@ library, ``mappings/lib/NAME.test.yaml``, call one map each::
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -289,10 +289,10 @@ class _Runner:
             return None
         document: Document = known
         for key, value in changes.entries if isinstance(changes, Mapping) else ():
-            text = value.text if isinstance(value, Scalar) else ""
             try:
-                put = NULL if text == '""' else text or None
-                document = edited(document, key.text, put, self.layout)
+                for path, text in _edits(key.text, value, document.format):
+                    put = NULL if text == '""' else text or None
+                    document = edited(document, path, put, self.layout)
             except (WrongPath, EngineError):
                 self.diagnostics.at("M901", key, f"'{key.text}' cannot be set")
                 return None
@@ -342,6 +342,26 @@ class _Runner:
         if len(diff) > _MAX_DIFF:
             diff = [*diff[:_MAX_DIFF], f"… {len(diff) - _MAX_DIFF} more lines"]
         return ["\n".join(diff)], False
+
+
+def _edits(path: str, node: Node, format: str) -> Iterator[tuple[str, str]]:
+    """Single places and their texts: ``{1: 4711, 5: MR}`` at a field of HL7 v2 or ASTM sets its
+    components and takes the others away, a list its repetitions.
+
+    Raises WrongPath for such a value in another format.
+    """
+    if isinstance(node, Scalar):
+        yield path, node.text
+        return
+    if format not in SEGMENTED:
+        raise WrongPath(path)
+    yield path, ""
+    if isinstance(node, Sequence):
+        for number, item in enumerate(node.items, 1):
+            yield from _edits(f"{path}[{number}]", item, format)
+    else:
+        for key, value in node.entries:
+            yield from _edits(f"{path}.{key.text}", value, format)
 
 
 def _text(node: Mapping, key: str) -> str:

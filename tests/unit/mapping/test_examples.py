@@ -214,6 +214,9 @@ cases:
     input: {base: whole, set: {P-4: 8|8, 'R[2]-4': '', 'R[1]-3.4': PLT, 'R[1]-9': N}}
     contains: {P-4: 8|8, 'R[1]-3.4': PLT}
     absent: ['R[2]-4']
+  - name: a field with its components
+    input: {base: whole, set: {'R[1]-3': {4: P&T^, 5: x}}}
+    contains: {'R[1]-3.4': P&T^}
 """.replace("\\\\", "\\")
 
 
@@ -245,3 +248,45 @@ def test_what_cannot_be_set(tmp_path: Path, number: int, place: str) -> None:
     path.write_text(cases.replace("set: {", f"set: {{'{place}': x, ", 1))
     report = run_examples(path, made)
     assert [one.message for one in report.diagnostics.items] == [f"'{place}' cannot be set"]
+
+
+FIELDS = r"""
+cases:
+  - name: whole
+    input: |
+      MSH|^~\&|A
+      PID|||1^2^3~4
+      OBX|1||X
+    contains: {MSH-3: A}
+  - name: changed
+    input:
+      base: whole
+      set:
+        PID-3: [{1: '7^', 4: {1: H, 2: '1.2&3'}, 5: '""'}, '8']
+        OBX[1]-3: {2: y}
+        PID-5: {1: Li, 2: Na}
+        MSH-3: b^
+    expect: |
+      MSH|^~\&|b\S\
+      PID|||7\S\^^^H&1.2\T\3^""~8||Li^Na
+      OBX|1||^y
+"""
+COPYING = "out: {MSH: {$copy: = MSH}, PID: {$copy: = PID}, OBX: {$copy: = OBX}}"
+
+
+def test_a_whole_field_with_components_and_repetitions(tmp_path: Path) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(FIELDS)
+    report = run_examples(path, mapping(COPYING, "hl7v2", "hl7v2"))
+    assert report.diagnostics.items == ()
+    assert [case.problems for case in report.cases] == [(), ()]
+
+
+def test_parts_of_a_field_are_set_in_hl7_v2_and_astm_alone(tmp_path: Path) -> None:
+    path = tmp_path / "t.test.yaml"
+    path.write_text(
+        "cases:\n  - {name: a, input: '{\"id\": \"7\"}', contains: {id: '7'}}\n"
+        "  - {name: b, input: {base: a, set: {id: {1: x}}}, absent: [id]}\n"
+    )
+    report = run_examples(path, mapping("out: {id: = $src.id}", "json", "json"))
+    assert [one.message for one in report.diagnostics.items] == ["'id' cannot be set"]
