@@ -166,12 +166,13 @@ class MessageWriter:
         return f"{_bracketed(first)} | each({', '.join(given)})"
 
     def _argument(self, written: str, resource: Resource) -> str:
-        """A segment, ``@Type`` as the URL of such a resource, or an expression as it is."""
+        """A segment, ``@Type`` or ``@Type[label]`` as the URL of such a resource, or an expression
+        as it is."""
         if written.startswith("@"):
             for type_ in written[1:].split("|"):
                 for label, aim in self.plan.resources.items():
                     around = resource.scope[: len(aim.scope)] == aim.scope
-                    if label.type == type_ and around and not aim.each:
+                    if type_ in (label.type, str(label)) and around and not aim.each:
                         return f"${self.names[label]}"
             return "first([])"
         if written == "number":
