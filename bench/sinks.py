@@ -4,7 +4,8 @@ As a process (`python -m bench.sinks http`) a sink is told what to do by lines o
 input, and answers each with one JSON line:
 
 * ``up PORT``: listen; ``down``: stop listening and break every connection
-* ``mode ok|503|400|silent``: how to answer from now on
+* ``mode ok|503|400|silent|cut``: how to answer from now on; ``silent`` and ``cut`` keep the
+  message and never say so, or break the connection
 * ``slow SECONDS``: wait before each answer
 * ``stats``: what was taken so far (times are of the machine's monotonic clock)
 * ``record FILE``: write the numbers taken, in order, 8 bytes each
@@ -36,6 +37,7 @@ _ANSWERS = {
     "503": b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n",
     "400": b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
     "silent": b"",
+    "cut": b"",
 }
 
 
@@ -58,7 +60,7 @@ class Sink:
 
     def take(self, body: bytes) -> bool:
         """Remember one message; False when the sink refuses or swallows messages now."""
-        if self.mode == "silent":
+        if self.mode in ("silent", "cut"):
             self._remember(body)  # the peer has it, and never says so
             return False
         if self.mode != "ok":
@@ -161,7 +163,10 @@ class _HttpConnection(_Connection):
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self.sink.take(body)
-        self.answer(_ANSWERS[self.sink.mode])
+        if self.sink.mode == "cut":
+            self.transport.abort()
+        else:
+            self.answer(_ANSWERS[self.sink.mode])
 
 
 class _MllpConnection(_Connection):

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from engine.api.access import URL_FILE, read_access
 from engine.api.wire import status_from_json
-from engine.flow.status import ChannelState, EngineStatus
+from engine.flow.status import EngineStatus
 
 _POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 5.0
@@ -56,10 +56,22 @@ class EngineChild:
     """``carebus run`` over one project and one data directory.
 
     ``listen`` is the port of its control endpoint on loopback, 0 for any.  The log goes to ``log``.
+    ``options`` are further words of the command line, ``environ`` further variables.
     As a context manager it stops the process on leaving, at the latest with SIGKILL.
     """
 
-    def __init__(self, project: Path, data: Path, *, log: Path, listen: int = 0) -> None:
+    def __init__(
+        self,
+        project: Path,
+        data: Path,
+        *,
+        log: Path,
+        listen: int = 0,
+        options: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.options = tuple(options)
+        self.environ = dict(environ or {})
         self.project = project
         self.data = data
         self.listen = listen
@@ -98,10 +110,15 @@ class EngineChild:
                 sys.executable,
                 *program,
                 *where,
+                *self.options,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, "CAREBUS_API_LISTEN": f"127.0.0.1:{self.listen}"},
+                env={
+                    **os.environ,
+                    "CAREBUS_API_LISTEN": f"127.0.0.1:{self.listen}",
+                    **self.environ,
+                },
                 start_new_session=True,  # Ctrl-C reaches the watcher, which stops it in order
             )
         self.starts += 1
@@ -116,7 +133,7 @@ class EngineChild:
                     raise EngineEnded(self.last_words())
                 status = await self.status()
                 if status is not None and all(
-                    channel.state is ChannelState.RUNNING
+                    channel.state.well
                     for channel in status.channels
                     if channel.direction == "inbound"
                 ):

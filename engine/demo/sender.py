@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,7 +46,8 @@ class Patience:
 
 
 class SendingSystem:
-    """One system with one connection.
+    """One system with one connection.  With several ports it goes on to the next one whenever its
+    connection fails.
 
     ``rate`` is messages a second; 0 sends as fast as answers come.  The sender never catches up
     with more than one second of messages after an outage.
@@ -54,7 +55,7 @@ class SendingSystem:
 
     def __init__(
         self,
-        port: int,
+        port: int | Sequence[int],
         messages: Iterator[Outgoing],
         journal: Journal,
         *,
@@ -62,7 +63,8 @@ class SendingSystem:
         patience: Patience = Patience(),
     ) -> None:
         self.rate = rate
-        self._port = port
+        self._ports = (port,) if isinstance(port, int) else tuple(port)
+        self._turn = 0
         self._messages = messages
         self._journal = journal
         self._patience = patience
@@ -103,6 +105,7 @@ class SendingSystem:
                 code = await self._exchange(message)
             except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
                 await self._disconnect()
+                self._turn += 1
                 await asyncio.sleep(self._patience.reconnect)
                 continue
             if code in _POSITIVE:
@@ -115,12 +118,19 @@ class SendingSystem:
 
     async def _exchange(self, message: Outgoing) -> bytes:
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+            port = self._ports[self._turn % len(self._ports)]
+            self._streams = await asyncio.open_connection("127.0.0.1", port)
         reader, writer = self._streams
         self._journal.sending(message)
-        writer.write(START + message.body + END)
         async with asyncio.timeout(self._patience.answer):
-            frame = await reader.readuntil(END)
+            return await self.asked(message, reader, writer)
+
+    async def asked(
+        self, message: Outgoing, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        """Put the message on the wire and wait for the answer's code, as in MSA-1."""
+        writer.write(START + message.body + END)
+        frame = await reader.readuntil(END)
         return answer_code(frame, message.control_id.encode())
 
     async def _disconnect(self) -> None:

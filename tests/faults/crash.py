@@ -189,17 +189,19 @@ async def judge(
     )
 
 
-async def stored_copies(data: Path, numbers: Sequence[int]) -> dict[int, tuple[Copy, ...]]:
+async def stored_copies(
+    data: Path, numbers: Sequence[int], url: str | None = None
+) -> dict[int, tuple[Copy, ...]]:
     """What the store of a stopped engine says about these messages."""
-    store = open_store(f"sqlite:///{data / 'carebus.db'}", data=data)
+    store = open_store(url or f"sqlite:///{data / 'carebus.db'}", data=data)
     await store.open()
     try:
         found: dict[int, tuple[Copy, ...]] = {}
         for number in numbers:
             copies = []
-            for message in await store.search(
-                Query(control_id=f"{MARK.decode()}{number:010d}", limit=50)
-            ):
+            name = f"{MARK.decode()}{number:010d}"
+            known = await store.search(Query(control_id=name, limit=50))
+            for message in known or await store.search(Query(keys={"order": name}, limit=50)):
                 events = await store.history(message.message_id)
                 ids = {event.delivery for event in events if event.delivery is not None}
                 copies += [_copy(events, delivery) for delivery in sorted(ids)]
