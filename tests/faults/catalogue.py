@@ -1,12 +1,13 @@
 """The faults: what is done to a hospital in one round.
 
-A strike returns when what it broke is whole again; the round ends when messages move again.  Moments
-are drawn from the hall's seeded chance.
+A strike returns when what it broke is whole again; the round ends when messages move again.
+Moments are drawn from the hall's seeded chance.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -29,12 +30,15 @@ class Needs(Enum):
     CLUSTER = "three RabbitMQ nodes, PostgreSQL"
 
 
+_BALLAST: Final = bytes(64 * 1024)
+
 Strike = Callable[[Hall], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``timeout``: how long the engine waits for the receiver."""
+    """``answer_within``: how long the engine waits for the receiver.  ``clock``: the engine reads a
+    clock that the fault sets.  ``disk``: its data are on a small disk of their own."""
 
     name: str
     what: str
@@ -42,7 +46,9 @@ class Fault:
     needs: Needs = Needs.ALONE
     engines: int = 1
     processes: int = 1
-    timeout: str = "2s"
+    answer_within: str = "2s"
+    clock: bool = False
+    disk: bool = False
 
 
 # --- the engine ---------------------------------------------------------------------------------
@@ -106,6 +112,17 @@ async def clock_jumped(hall: Hall) -> None:
     jump = hall.chance.choice(("+3600", "-3600", "+86400", "+0", "-60"))
     clock.write_text(jump)
     await asyncio.sleep(0.5)
+
+
+async def disk_full(hall: Hall) -> None:
+    """Not a byte is left on the disk of the store."""
+    await hall.pause(0.05, 0.4)
+    ballast = hall.engine.data.parent / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(_BALLAST)
+    await hall.pause(0.3, 2.0)
+    ballast.unlink()
 
 
 async def poison(hall: Hall) -> None:
@@ -229,7 +246,8 @@ FAULTS: Final = (
     Fault("engine-killed", "the engine is killed (SIGKILL)", engine_killed),
     Fault("engine-stopped", "the engine is stopped and started in full load", engine_stopped),
     Fault("reload", "the configuration is reloaded in full load", configuration_reloaded),
-    Fault("clock", "the clock is set forth and back by up to a day", clock_jumped),
+    Fault("clock", "the clock is set forth and back by up to a day", clock_jumped, clock=True),
+    Fault("disk-full", "the disk of the store is full", disk_full, disk=True),
     Fault("poison", "messages that cannot be read or mapped", poison),
     Fault("receiver-down", "the receiver is down", receiver_down),
     Fault("receiver-slow", "the receiver is slow", receiver_slow),
@@ -240,11 +258,11 @@ FAULTS: Final = (
     ),
     Fault(
         "receiver-silent", "the receiver takes the request and never answers",
-        _answering("silent"), timeout="300ms",
+        _answering("silent"), answer_within="300ms",
     ),
     Fault(
         "receiver-late", "the receiver answers after the engine stopped waiting", receiver_late,
-        timeout="300ms",
+        answer_within="300ms",
     ),
     Fault("servers-engine-killed", "the engine is killed (SIGKILL)", engine_killed, Needs.SERVERS),
     Fault(

@@ -58,7 +58,7 @@ _TARGET: Final = """\
 system: EMR
 direction: outbound
 connector: {connector}
-settings: {{url: "http://127.0.0.1:{sink}/{connector}", timeout: {timeout}}}
+settings: {{url: "http://127.0.0.1:{sink}/{connector}", timeout: {answer_within}}}
 format: {format}
 ordering: {{key: patient, lanes: 4}}
 retry: {{first: 50ms, factor: 2, max: 500ms}}
@@ -194,11 +194,11 @@ async def hall(
     *,
     engines: int = 1,
     processes: int = 1,
-    timeout: str = "2s",
+    answer_within: str = "2s",
     environ: dict[str, str] | None = None,
     data: Path | None = None,
 ) -> AsyncIterator[Hall]:
-    """A hospital at work: every engine is ready, every sender sends.  ``timeout`` is how long an
+    """A hospital at work: every engine is ready, every sender sends.  ``answer_within`` is how long an
     engine waits for the receiver's answer.  On leaving everything is stopped."""
     sink, witness = TimedSink(), TimedWitness()
     ports = free_ports(2 * engines + 1)
@@ -209,7 +209,7 @@ async def hall(
         project = root / f"engine{number}"
         write_project(
             project, mllp=ports[2 * number], http=ports[2 * number + 1], sink=sink_port,
-            timeout=timeout,
+            answer_within=answer_within,
         )  # fmt: skip
         options = ("--processes", str(processes)) if processes > 1 else ()
         children.append(
@@ -284,7 +284,7 @@ def _messages(index: int, step: int, *, rest: bool) -> Iterator[Outgoing]:
         number += step
 
 
-def write_project(root: Path, *, mllp: int, http: int, sink: int, timeout: str) -> None:
+def write_project(root: Path, *, mllp: int, http: int, sink: int, answer_within: str) -> None:
     """The same channels and routes for every engine; only the ports differ."""
     (root / "channels").mkdir(parents=True)
     (root / "mappings").mkdir()
@@ -292,6 +292,8 @@ def write_project(root: Path, *, mllp: int, http: int, sink: int, timeout: str) 
     for name, text in _SOURCES.items():
         (root / "channels" / f"{name}.yaml").write_text(text.format(mllp=mllp, http=http), "utf-8")
     for name, connector, format_ in (("emr", "fhir", "fhir"), ("portal", "http", "json")):
-        text = _TARGET.format(connector=connector, format=format_, sink=sink, timeout=timeout)
+        text = _TARGET.format(
+            connector=connector, format=format_, sink=sink, answer_within=answer_within
+        )
         (root / "channels" / f"{name}.yaml").write_text(text, "utf-8")
     (root / "routes.yaml").write_text(_ROUTES, "utf-8")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.servers.postgresql import PostgresServer
 from tests.servers.rabbitmq import rabbit_nodes
 
 ROUNDS = 20
+DISK = "400m"  # the engine refuses messages when less than 256 MiB are free
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
@@ -53,16 +55,20 @@ async def run(fault: Fault, rounds: int, seed: int, servers: Servers, root: Path
     engine gives up by itself."""
     began = time.monotonic()
     chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-    environ = faked_clock(root) if fault.name == "clock" else None
-    async with hall(
-        root,
-        servers,
-        chance,
-        engines=fault.engines,
-        processes=fault.processes,
-        timeout=fault.timeout,
-        environ=environ,
-    ) as made:
+    environ = faked_clock(root) if fault.clock else None
+    async with (
+        small_disk(root, fault.disk) as data,
+        hall(
+            root,
+            servers,
+            chance,
+            engines=fault.engines,
+            processes=fault.processes,
+            answer_within=fault.answer_within,
+            environ=environ,
+            data=data,
+        ) as made,
+    ):
         await made.moving()
         for _ in range(rounds):
             await fault.strike(made)
@@ -83,9 +89,26 @@ def faked_clock(root: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(libraries[-1]),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+
+
+@asynccontextmanager
+async def small_disk(root: Path, wanted: bool) -> AsyncIterator[Path | None]:
+    """A folder on a file system of its own, in memory; only root may mount one."""
+    if not wanted:
+        yield None
+        return
+    disk = root / "disk"
+    disk.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "carebus", str(disk)]
+    await asyncio.to_thread(subprocess.run, mount, check=True)
+    try:
+        (disk / "var").mkdir()
+        yield disk / "var"
+    finally:
+        await asyncio.to_thread(subprocess.run, ["umount", disk], check=True)
 
 
 class Grounds:
