@@ -433,6 +433,10 @@ class Lease(Protocol):
 
     @property
     def envelope(self) -> Envelope: ...
+    @property
+    def lost(self) -> bool:
+        """The broker took it back unasked: another consumer may have it.  Do not begin a send."""
+
     async def ack(self) -> None: ...
     async def retry(self, after: timedelta, *, possible_duplicate: bool = False) -> None:
         """Give it back.  It comes again not before ``after``, with ``attempt`` + 1; in an ordered

@@ -260,6 +260,8 @@ class _Consumer:
 class _Lease:
     __slots__ = ("_consumer", "envelope")
 
+    lost = False
+
     def __init__(self, consumer: _Consumer, envelope: Envelope) -> None:
         self._consumer = consumer
         self.envelope = envelope

@@ -165,6 +165,8 @@ class Worker:
         if envelope.not_before is not None:
             await lanes.decisions.wait(envelope.delivery, envelope.not_before - datetime.now(UTC))
         while turn is not None:
+            if lease.lost:  # whoever has it now goes by the store
+                return await _settled(lease.ack())
             if not lanes.connection.is_open:
                 await lanes.connection.ready()
             if turn.delivery in lanes.decided or lanes.decisions.pending(turn.delivery):
@@ -184,7 +186,7 @@ class Worker:
             lanes.log.error("message not loaded", code=error.info.code)
             await lanes.decisions.wait(turn.delivery, timedelta(seconds=1))
             return turn
-        if not self._may_send(turn):
+        if not self._may_send(turn) or lease.lost:
             return turn
         # A stop waits for all of this: a mark without a send would read as an unknown outcome.
         lanes.connection.begin()
@@ -193,7 +195,7 @@ class Worker:
                 return None
             # While this was prepared, the peer may have gone away or a person decided.
             answer: Delivered | EngineError | None = None
-            if self._may_send(turn):
+            if self._may_send(turn) and not lease.lost:
                 outbound = Outbound(message, payload, turn.attempt, turn.possible_duplicate)
                 answer = await self._send(turn, outbound)
             if isinstance(answer, NotConnected):

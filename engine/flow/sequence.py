@@ -103,6 +103,7 @@ class _Order:
         self._suspect = 0  # deliveries to come that another process may have sent already
         self._held: Lease | None = None
         self._held_since = 0.0
+        self.term = 0  # counts how often the lane was taken away
         self._ended: BaseException | None = None
         self._changed = asyncio.Event()
 
@@ -117,6 +118,8 @@ class _Order:
                     # Whoever had the lane before may have run this far ahead of its outcomes.
                     self._suspect = self._prefetch
                     self._cursor = 0
+                if self.taken_away:
+                    self._leave()
                 due = int(envelope.delivery)
                 self._due = due if self._due is None else min(self._due, due)
                 before, self._held = self._held, lease
@@ -152,6 +155,8 @@ class _Order:
             if self._ended is not None:
                 raise self._ended
             self._changed.clear()
+            if self.taken_away:
+                self._leave()
             if len(self._open) < self._prefetch:
                 if self._plan:
                     return self._handed(self._plan.popleft())
@@ -161,6 +166,19 @@ class _Order:
                 await self._rest()
             if self._ended is None:
                 await self._changed.wait()
+
+    @property
+    def taken_away(self) -> bool:
+        """The broker took the held envelope back, and perhaps gave the lane to another process."""
+        return self._held is not None and self._held.lost
+
+    def _leave(self) -> None:
+        """Do no more of this lane until the broker gives it to us again."""
+        self.term += 1
+        self._held = None
+        self._plan.clear()
+        self._due, self._more = None, False
+        self._cursor = 0
 
     def _handed(self, envelope: Envelope) -> _Ordered:
         if self._suspect:
@@ -174,13 +192,15 @@ class _Order:
         """Plan what comes next.  A store that cannot be read is asked again."""
         start = self._cursor if self._due is None else min(self._cursor, self._due - 1)
         due, self._due = self._due, None
-        before = set(self._open)
+        before, term = set(self._open), self.term
         try:
             entries = await self._store.outbox(self._channel, self._lane, after=start, limit=WINDOW)
         except StoreUnavailable:
             if due is not None:
                 self._due = due if self._due is None else min(self._due, due)
             await asyncio.sleep(STORE_RETRY_SECONDS)
+            return
+        if term != self.term:
             return
         self._more = len(entries) == WINDOW
         if entries:
@@ -207,6 +227,9 @@ class _Order:
         if self._open.get(lease.envelope.delivery) is not lease:
             raise LeaseLost(_LOST)
         del self._open[lease.envelope.delivery]
+        if lease.lost:  # readings since the lane came back left it alone: read it again
+            due = int(lease.envelope.delivery)
+            self._due = due if self._due is None else min(self._due, due)
         self._changed.set()
 
     def again(self, envelope: Envelope) -> None:
@@ -217,11 +240,16 @@ class _Order:
 class _Ordered:
     """A delivery in the worker's hands; nothing of it is known to the broker."""
 
-    __slots__ = ("_order", "envelope")
+    __slots__ = ("_order", "_term", "envelope")
 
     def __init__(self, order: _Order, envelope: Envelope) -> None:
         self._order = order
+        self._term = order.term
         self.envelope = envelope
+
+    @property
+    def lost(self) -> bool:
+        return self._term != self._order.term or self._order.taken_away
 
     async def ack(self) -> None:
         self._order.settle(self)

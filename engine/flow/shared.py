@@ -226,6 +226,10 @@ class _Suspect:
         self._lease = lease
         self.envelope = replace(lease.envelope, possible_duplicate=True)
 
+    @property
+    def lost(self) -> bool:
+        return self._lease.lost
+
     async def ack(self) -> None:
         await self._lease.ack()
 

@@ -198,8 +198,8 @@ async def hall(
     environ: dict[str, str] | None = None,
     data: Path | None = None,
 ) -> AsyncIterator[Hall]:
-    """A hospital at work: every engine is ready, every sender sends.  ``answer_within`` is how long an
-    engine waits for the receiver's answer.  On leaving everything is stopped."""
+    """A hospital at work: every engine is ready, every sender sends.  ``answer_within`` is how long
+    an engine waits for the receiver's answer.  On leaving everything is stopped."""
     sink, witness = TimedSink(), TimedWitness()
     ports = free_ports(2 * engines + 1)
     sink_port = ports.pop()

@@ -344,6 +344,10 @@ class _Lease:
     def envelope(self) -> Envelope:
         return self._held.envelope
 
+    @property
+    def lost(self) -> bool:
+        return self._held.gone
+
     async def ack(self) -> None:
         self._consumer.take(self._held)
         self._consumer.queue.feed.settle(self._held, "ack")

@@ -66,6 +66,23 @@ class Store:
         self.unfinished[number] = entry(number)
 
 
+class Token:
+    """An envelope of a broker that may take it back."""
+
+    def __init__(self, number: int, *, redelivered: bool = False) -> None:
+        message = MessageId(f"m{number}")
+        self.envelope = Envelope(DeliveryId(number), message, "r", "t", redelivered=redelivered)
+        self.lost = False
+
+    async def ack(self) -> None:
+        if self.lost:
+            raise LeaseLost(ErrorInfo("BROKER-LEASE-LOST", "lost", Stage.SENDING))
+
+    async def retry(self, after: timedelta, *, possible_duplicate: bool = False) -> None: ...
+
+    async def park(self, error: ErrorInfo) -> None: ...
+
+
 class Lane:
     """A queue, its store, and a worker's view of both."""
 
@@ -284,6 +301,40 @@ async def test_an_envelope_held_for_long_is_exchanged() -> None:
         await out.finish(lease)
         assert await idle(leases)
         assert await out.unsettled() == 0
+
+
+async def test_a_lane_that_is_taken_away_is_left_alone_until_it_comes_back() -> None:
+    tokens: asyncio.Queue[Token] = asyncio.Queue()
+
+    @asynccontextmanager
+    async def consumer() -> AsyncIterator[AsyncIterator[Lease]]:
+        async def each() -> AsyncIterator[Lease]:
+            while True:
+                yield await tokens.get()
+
+        yield each()
+
+    async def announce(_: Envelope) -> None: ...
+
+    store = Store(1, 2, 3)
+    async with in_order(
+        consumer(), store, OUT, 0, announce=announce, marked=False, prefetch=4
+    ) as leases:
+        first = Token(3)
+        tokens.put_nowait(first)
+        sending, waiting = await take(leases), await take(leases)
+        first.lost = True
+        assert sending.lost
+        assert await idle(leases)
+        del store.unfinished[1]
+        await sending.ack()  # the send ended well, and is recorded
+        await waiting.ack()  # its worker let go of it
+        assert await idle(leases)
+        again = Token(3, redelivered=True)
+        tokens.put_nowait(again)
+        taken = [await take(leases), await take(leases)]
+        assert [(each.envelope.delivery, each.lost) for each in taken] == [(2, False), (3, False)]
+        assert all(each.envelope.possible_duplicate for each in taken)
 
 
 async def test_a_retry_comes_again_before_all_others() -> None:
