@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.mapping.ast import SEGMENTED, Call, Expr, Path, Variable
+from engine.mapping.ast import SEGMENTED, Call, Expr, Path, Segment, Variable
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.form import literal_of
 from engine.mapping.paths_xml import origin_code
@@ -13,7 +13,7 @@ from engine.mapping.placed import filling
 from engine.mapping.referring import check_target, referring
 from engine.mapping.remembering import by_arguments, by_text, field_text
 from engine.mapping.runstate import ACCOUNT, SOURCES, STEPS, Code, Run, too_many_steps
-from engine.mapping.scope import Binding, MapCode
+from engine.mapping.scope import Binding, MapCode, Scope
 from engine.mapping.tracing import Traced, untraced
 from engine.syntax.nearest import did_you_mean
 
@@ -70,7 +70,7 @@ def _compile(
     text = None
     if compiler.unit.format in SEGMENTED:
         text = None if others else field_text(compiler.unit, compiler.scope, call.arguments[0])
-        if text is None and call.name == "each":
+        if text is None and call.name == "each" and not _once(compiler, call.arguments[0]):
             body = by_arguments(compiler.unit, found, body)
     several = len(others) > 1
     single = () if several else others
@@ -120,6 +120,16 @@ def _compile(
     every_one = isinstance(call.arguments[0], Path) and len(call.arguments[0].steps) > 1
     kind = f"{call.name} {'every' if every_one else 'first'}"
     return Compiled(by_text(compiler.unit, found, text, each, kind))
+
+
+def _once(compiler: ExpressionCompiler, node: Expr) -> bool:
+    """Whether this is of the message, and outside all loops: nothing to be remembered for."""
+    if not isinstance(node, Path) or not isinstance(node.root, Segment):
+        return False
+    scope: Scope | None = compiler.scope
+    while scope is not None and not scope.loops:
+        scope = scope.parent
+    return scope is None
 
 
 def _held(compiler: ExpressionCompiler, node: Expr) -> Binding | None:

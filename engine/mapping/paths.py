@@ -134,7 +134,8 @@ def _remembered(
     def remembered(run: Run) -> Any:
         value = run[cell]
         if value is UNREAD:
-            value = run[cell] = read(run)
+            value = read(run)
+            run[cell] = value
         return value
 
     return Compiled(remembered)

@@ -44,12 +44,14 @@ def field_text(cell: int, number: int) -> Code:
         if number >= len(fields):
             return None
         text = fields[number]
-        if text.isalnum():
-            return text
         if not text:
             return None
-        text = text.partition(run[REPETITION])[0].partition(run[COMPONENT])[0]
         if text.isalnum():
+            return text
+        text = text.partition(run[REPETITION])[0].partition(run[COMPONENT])[0]
+        if text.isalnum() or (
+            "#" < text < "\x7f" and run[SUBCOMPONENT] not in text and run[ESCAPE] not in text
+        ):
             return text
         return component_leaf(run, text) if text else None
 
@@ -133,6 +135,7 @@ def first_repetition(cell: int, number: int) -> Code:
 def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Code:
     """``$x.5``: a component of a repetition or a field of a segment, else what ``slow`` finds."""
     before = number - 1
+    header = number < 3  # MSH-1 and MSH-2
 
     def code(run: Run) -> Any:
         node = run[cell]
@@ -141,9 +144,18 @@ def variable_text(cell: int, number: int, slow: Callable[[Run, Any], Any]) -> Co
             if number >= len(fields):
                 return None
             text = fields[number]
+            if not text:
+                return None
             if text.isalnum():
                 return text
-            return slow(run, node) if text else None
+            if header:
+                return slow(run, node)
+            text = text.partition(run[REPETITION])[0].partition(run[COMPONENT])[0]
+            if text.isalnum() or (
+                "#" < text < "\x7f" and run[SUBCOMPONENT] not in text and run[ESCAPE] not in text
+            ):
+                return text
+            return component_leaf(run, text) if text else None
         if node.__class__ is Repetition:
             if before >= len(node):
                 return None
