@@ -268,7 +268,7 @@ class Compilation:
             definition.out, inner, made.name, inside=self.outputs.target in SEGMENTED
         ).code
         made.keys = tuple(self.outputs.expression(key, inner).code for key in definition.identity)
-        made.body = self.outputs.whole(with_lets(tuple(lets), body) if lets else body)
+        made.body = self.outputs.whole(with_lets(tuple(lets), body) if lets else body, made.cells)
         given = [scope.names[name] for name in made.arguments]
         made.reads = tuple(None if one.whole else frozenset(one.reads) for one in given)
         unit.format, unit.namespaces = format, namespaces

@@ -14,32 +14,42 @@ runs, is called as before: the result is the same, only slower.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from types import FunctionType
+from collections.abc import Mapping, Sequence
+from types import FunctionType, MappingProxyType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from engine.formats.hl7v2 import Segment
+from engine.mapping.elements import GROUPS, Component, Repetition
 from engine.mapping.runstate import STEPS, Code, Run
+from engine.mapping.settling import settled
 from engine.mapping.shapes import shape
 from engine.mapping.trees import PLAIN, Binding, CannotFuse, Turn
 from engine.mapping.trees import truth as truth_of
 
 _WORTH: Final = 1_000
 """Calls, with the steps that they take, after which a function will be called again and again."""
+_TOLD_APART: Final = frozenset({Segment, Repetition, Component, str, *GROUPS})
+"""What an argument of a map is most of the time, if it is one of these."""
 _DEEPEST: Final = 30
 """Blocks in blocks; what is deeper becomes a function of its own."""
 
 
-def fuse(code: Code) -> Code:
-    """A function that does what ``code`` does; ``code`` itself when it cannot be taken apart."""
+def fuse(code: Code, assumed: Mapping[int, type] = MappingProxyType({})) -> Code:
+    """A function that does what ``code`` does; ``code`` itself when it cannot be taken apart.
+
+    It is made for runs whose cells hold what ``assumed`` says, and which ``code`` does not change;
+    for others it calls one that assumes nothing."""
     if not isinstance(code, FunctionType) or shape(code) is None or not _holds_closures(code):
         return code
-    return _Fusion().function(code)
+    return _Fusion(assumed).function(code)
 
 
-def fuse_later(code: Code) -> Code:
+def fuse_later(code: Code, arguments: tuple[int, ...] = ()) -> Code:
     """``code``, and what `fuse` makes of it once it has done enough work.  Making it takes some
     milliseconds: as long as some hundred calls of it, and many are never called that often.
+    ``arguments`` are cells that it reads and does not change: the function is made for what they
+    hold then.
 
     May be called by several threads at once; each may make it, and all of them are the same.
     Functions that hold it call what was made without a detour from then on.
@@ -54,7 +64,9 @@ def fuse_later(code: Code) -> Code:
                 result = code(run)
                 later.worth += 1 + before - run[STEPS]
                 return result
-            made = later.made = fuse(code)
+            kinds = {cell: run[cell].__class__ for cell in arguments}
+            assumed = {cell: kind for cell, kind in kinds.items() if kind in _TOLD_APART}
+            made = later.made = fuse(code, assumed)
             for names, name in later.holders:
                 names[name] = made
             later.holders.clear()
@@ -81,17 +93,18 @@ _LATER: Final[WeakKeyDictionary[Code, _Later]] = WeakKeyDictionary()
 class _Fusion:
     """One function in the making: the objects it refers to, and the names it has used."""
 
-    def __init__(self) -> None:
+    def __init__(self, assumed: Mapping[int, type]) -> None:
+        self.assumed = assumed
         self.count = 0
 
     def function(self, code: FunctionType) -> Code:
         try:
-            body = self.body(code, "result", 0)
+            body = settled(self.body(code, "result", 0), self.assumed)
         except CannotFuse:
             return code
         definition = ast.parse("def fused(run):\n    return result").body[0]
         assert isinstance(definition, ast.FunctionDef)  # noqa: S101
-        definition.body[:0] = body
+        definition.body[:0] = [*self.guards(code), *body]
         names: dict[str, Any] = {}
         module = ast.Module([_Naming(names).finished(definition)], [])
         try:
@@ -101,6 +114,28 @@ class _Fusion:
         exec(compiled, names)  # noqa: S102 - trees of this package's own functions
         fused: Code = names["fused"]
         return fused
+
+    def guards(self, code: FunctionType) -> list[ast.stmt]:
+        """What is done where the arguments are not what is assumed."""
+        if not self.assumed:
+            return []
+        otherwise = ast.Call(_held(fuse_later(code)), [ast.Name("run", ast.Load())], [])
+        return [
+            ast.If(
+                ast.Compare(
+                    ast.Attribute(
+                        ast.Subscript(ast.Name("run", ast.Load()), ast.Constant(cell), ast.Load()),
+                        "__class__",
+                        ast.Load(),
+                    ),
+                    [ast.IsNot()],
+                    [_held(kind)],
+                ),
+                [ast.Return(otherwise)],
+                [],
+            )
+            for cell, kind in self.assumed.items()
+        ]
 
     # --- one closure ----------------------------------------------------------------------
 

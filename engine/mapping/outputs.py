@@ -80,9 +80,9 @@ class OutputCompiler:
         self.version = ""  # of HL7 v2, as ``to:`` says
         self.types: dict[str, MapCode] = {}  # what ``$copy`` calls for a datatype
 
-    def whole(self, code: Code) -> Code:
+    def whole(self, code: Code, arguments: tuple[int, ...] = ()) -> Code:
         """One function for all that ``code`` calls; explaining keeps the closures apart."""
-        return code if self.unit.trace else fuse_later(code)
+        return code if self.unit.trace else fuse_later(code, arguments)
 
     # --- any node -----------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -154,9 +154,9 @@ def test_what_is_called_often_becomes_one_function(monkeypatch: pytest.MonkeyPat
     made: list[Code] = []
     fuse_now = fusing.fuse
 
-    def noting(code: Code) -> Code:
+    def noting(code: Code, assumed: Mapping[int, type]) -> Code:
         made.append(code)
-        return fuse_now(code)
+        return fuse_now(code, assumed)
 
     monkeypatch.setattr(fusing, "fuse", noting)
     text = "out: {a: [{$for: 's in PID-3[*]', b: = $s.1}]}"
