@@ -8,7 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.formats.hl7v2 import Hl7Message
-from engine.formats.hl7v2.rest import Rest, SegmentReads, rest_of
+from engine.formats.hl7v2.grouping import SegmentGroup
+from engine.formats.hl7v2.rest import Reads, Rest, rest_of
 from engine.mapping.ast import Call
 from engine.mapping.closures import Compiled
 from engine.mapping.form import literal_of
@@ -38,16 +39,20 @@ def compile_rest(compiler: ExpressionCompiler, call: Call) -> Compiled:
         kept.append((place[1], int(place[2])))
 
     @cache
-    def reads() -> dict[str, SegmentReads]:
-        found = dict(unit.what_is_read())
-        for name, number in kept:
-            if name in found:
-                found[name].fields.pop(number, None)
+    def reads() -> Reads:
+        found = unit.what_is_read()
+        for place, segment in found.items():
+            for name, number in kept:
+                if name == place.name:
+                    segment.fields.pop(number, None)
         return found
 
     def rest(run: Run) -> Any:
         document = run[DOCUMENT]
-        return rest_of(document, reads()) if isinstance(document, Hl7Message) else None
+        if not isinstance(document, Hl7Message):
+            return None
+        root = None if unit.groups_cell is None else run[unit.groups_cell]
+        return rest_of(document, reads(), root if isinstance(root, SegmentGroup) else None)
 
     return Compiled(rest)
 

@@ -1,9 +1,9 @@
 """What a mapping reads of an HL7 v2 message, found out without a message.
 
 The YAML is walked once.  A value that is written, or given to a function, is *read*; one that is
-only tested (``$if``, ``$case``, a comparison) is not: nothing of it reaches the output.  Where it
-cannot be known which repetition is meant, nothing counts as read.  `engine.mapping.rest` keeps
-what is left.
+only tested (``$if``, ``$case``, a comparison) is not: nothing of it reaches the output.  Segments
+are told apart by the group in whose loop they are read.  Where it cannot be known which repetition
+is meant, nothing counts as read.  `engine.formats.hl7v2.rest` keeps what is left.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from engine.formats.hl7v2.rest import EVERYTHING, FieldReads, SegmentReads
+from engine.formats.hl7v2.rest import EVERYTHING, FieldReads, Instances, Reads, SegmentReads
 from engine.mapping.ast import (
     Call,
     Every,
@@ -46,11 +46,13 @@ _TESTING: Final = frozenset({"exists", "count", "is_null", "urn_uuid", "uuid5", 
 """Functions that tell something of a value, and not the value itself."""
 _ARITHMETIC: Final = frozenset("+-*/")
 
-Origin: TypeAlias = tuple[str, tuple[int, ...]]
-"""A segment's name or ``$argument``, and the steps from it; a group of segments is ``('', ())``."""
+Origin: TypeAlias = tuple[Instances | str, tuple[int, ...]]
+"""Segments or ``$argument``, and the steps from there; groups of segments have no name."""
 Names: TypeAlias = Mapping[str, frozenset[Origin]]
+_HERE: Final = ""
+"""Among names: the groups whose turn it is; a path that begins with a segment looks there first."""
 _NOWHERE: Final[frozenset[Origin]] = frozenset()
-_GROUP: Final[frozenset[Origin]] = frozenset({("", ())})
+_GROUP: Final[frozenset[Origin]] = frozenset({(Instances(""), ())})
 
 
 @dataclass(slots=True)
@@ -63,14 +65,12 @@ class _Body:
     """To which map, as which of its arguments: by its number or its name."""
 
 
-def what_is_read(
-    let: MappingNode | None, out: Node, maps: Mapping[str, MapDefinition]
-) -> Mapping[str, SegmentReads]:
-    """For each segment that the mapping reads anything of, what."""
+def what_is_read(let: MappingNode | None, out: Node, maps: Mapping[str, MapDefinition]) -> Reads:
+    """For the segments that the mapping reads anything of, what."""
     whole = _Walk(_Body())
     whole.node(out, whole.lets(let, {}))
     bodies: dict[str, _Body] = {}
-    found: dict[str, SegmentReads] = {}
+    found: dict[Instances, SegmentReads] = {}
     seen: set[tuple[str, str, Origin]] = set()
 
     def settle(body: _Body, argument: str, given: Origin) -> None:
@@ -92,7 +92,7 @@ def what_is_read(
                     bodies[name] = _body_of(definition)
                 settle(bodies[name], f"${wanted}", place)
 
-    settle(whole.body, "", ("", ()))
+    settle(whole.body, "", (Instances(""), ()))
     return found
 
 
@@ -108,16 +108,16 @@ def _body_of(definition: MapDefinition) -> _Body:
 def _placed(origin: Origin, argument: str, given: Origin) -> Origin | None:
     """The origin within the message; None when it belongs to another argument."""
     root, steps = origin
-    if not root.startswith("$"):
+    if isinstance(root, Instances):
         return origin
     return (given[0], given[1] + steps) if root == argument else None
 
 
-def _note(found: dict[str, SegmentReads], place: Origin, everything: bool) -> None:
-    name, steps = place
-    if not name:
+def _note(found: dict[Instances, SegmentReads], place: Origin, everything: bool) -> None:
+    root, steps = place
+    if isinstance(root, str) or not root.name:
         return
-    segment = found.setdefault(name, SegmentReads())
+    segment = found.setdefault(root, SegmentReads())
     if not steps:
         if everything:
             segment.whole = True
@@ -132,6 +132,26 @@ def _note(found: dict[str, SegmentReads], place: Origin, everything: bool) -> No
     deep = len(rest) > 1
     subcomponent = rest[1] if deep else (EVERYTHING if everything else 1)
     leaves.add((component, subcomponent))
+
+
+def _is_group(root: Instances | str) -> bool:
+    return isinstance(root, Instances) and not root.name
+
+
+def _segments(name: str, within: frozenset[Origin] | None, *, first: bool) -> frozenset[Origin]:
+    """Segments of the message, or as they are seen from the groups that ``within`` means."""
+    if within is None:
+        return frozenset({(Instances(name, first=first), ())})
+    groups = {root.group for root, _ in within if isinstance(root, Instances) and not root.name}
+    if not groups or "" in groups:  # groups of no structure, or what a map is given
+        return frozenset({(Instances(name), ())})
+    return frozenset((Instances(name, group, first), ()) for group in groups)
+
+
+def _every(root: Instances | str, steps: tuple[int, ...]) -> Origin:
+    if isinstance(root, str) or steps:
+        return root, (*steps, _ALL)
+    return Instances(root.name, root.group), ()
 
 
 class _Walk:
@@ -179,7 +199,8 @@ class _Walk:
             return names
         tree = parse_expression(node, _FORMAT, Diagnostics(), start=header.end())
         origins = _NOWHERE if tree is None else self.value(tree, names)
-        return {**names, header[1]: origins}
+        here = {_HERE: origins} if any(_is_group(root) for root, _ in origins) else {}
+        return {**names, header[1]: origins, **here}
 
     def lets(self, let: MappingNode | None, names: Names) -> Names:
         for key, value in let.entries if let is not None else ():
@@ -199,9 +220,9 @@ class _Walk:
         """Where the value comes from, when it comes as it is."""
         match tree:
             case Segment(name):
-                return frozenset({(name, ())})
-            case GroupName():
-                return _GROUP
+                return _segments(name, names.get(_HERE), first=True)
+            case GroupName(name):
+                return frozenset({(Instances("", name), ())})
             case Variable(name):
                 return names.get(name, _NOWHERE)
             case Path():
@@ -223,16 +244,15 @@ class _Walk:
         for step in path.steps:
             match step:
                 case Number(number):
-                    origins = frozenset((root, (*steps, number)) for root, steps in origins if root)
-                case Every():
                     origins = frozenset(
-                        (root, (*steps, _ALL) if steps or root.startswith("$") else steps)
-                        for root, steps in origins
+                        (root, (*steps, number)) for root, steps in origins if not _is_group(root)
                     )
+                case Every():
+                    origins = frozenset(_every(root, steps) for root, steps in origins)
                 case Name(name) if name.isupper() and len(name) == 3:
-                    origins = frozenset({(name, ())}) if origins else _NOWHERE
+                    origins = _segments(name, origins, first=True) if origins else _NOWHERE
                 case Name(name) if name.isupper():
-                    origins = _GROUP if origins else _NOWHERE
+                    origins = frozenset({(Instances("", name), ())}) if origins else _NOWHERE
                 case Index(1):
                     pass
                 case _:

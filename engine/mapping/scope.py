@@ -12,7 +12,7 @@ from engine.mapping.runstate import NOTHING, Code, Layout
 from engine.syntax import Diagnostics, Position
 
 if TYPE_CHECKING:
-    from engine.formats.hl7v2.rest import SegmentReads
+    from engine.formats.hl7v2.rest import Reads
     from engine.mapping.tables import Table
 
 BUILT_IN = ("now", "message", "channel")
@@ -157,7 +157,7 @@ class Unit:
 
     written: set[str] = field(default_factory=set)
     """The segments that an HL7 v2 output may have."""
-    what_is_read: Callable[[], Mapping[str, SegmentReads]] = dict
+    what_is_read: Callable[[], Reads] = dict
 
     def checked(self, place: str) -> bool:
         """Whether this place has been checked before; from now on it has."""

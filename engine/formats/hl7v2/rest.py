@@ -7,12 +7,14 @@ A segment of which everything was read is its bare name, so that the third OBX s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
+from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.hl7v2.message import Hl7Message
-from engine.formats.hl7v2.segment import HEADERS
+from engine.formats.hl7v2.segment import HEADERS, Segment
+from engine.formats.hl7v2.structure_table import groups_of
 
 EVERYTHING: Final = 0
 """In place of a component's or sub-component's number: all of them."""
@@ -40,22 +42,44 @@ class SegmentReads:
     fields: dict[int, FieldReads] = field(default_factory=dict)
 
 
-def rest_of(message: Hl7Message, reads: Mapping[str, SegmentReads]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Segments of a name: all of the message, or those that can be seen from a group of this name
+    (`SegmentGroup`); ``first``: only the first of them."""
+
+    name: str
+    group: str = ""
+    first: bool = False
+
+
+Reads: TypeAlias = Mapping[Instances, SegmentReads]
+_NONE: Final[frozenset[Instances]] = frozenset()
+
+
+def rest_of(message: Hl7Message, reads: Reads, root: SegmentGroup | None = None) -> str | None:
     """The rest, its segments ended by CR; None when nothing is left, or when the message has other
-    delimiters than ``|^~\\&``."""
+    delimiters than ``|^~\\&``.
+
+    ``root`` has the message's groups; without it those of its own structure are found.
+    """
     if not message.separators.usual:
         return None
-    known: dict[str, list[_Field | None]] = {}
+    of_name, of_segment = _found(message, reads, root)
+    known: dict[tuple[str, frozenset[Instances]], tuple[SegmentReads, list[_Field | None]]] = {}
     lines = []
     for segment in message.all:
         name, fields = segment.name, segment.fields
-        read = reads.get(name)
+        places = of_name.get(name, _NONE) | of_segment.get(id(segment), _NONE)
         begin = 3 if name in HEADERS else 1
         kept = [name, "^~\\&"] if begin == 3 else [name]
-        if read is None:
+        if not places:
             kept += fields[begin:]
-        elif not read.whole:
-            wanted = known.setdefault(name, [])
+            lines.append("|".join(kept).rstrip("|"))
+            continue
+        if (name, places) not in known:
+            known[name, places] = _merged([reads[place] for place in places]), []
+        read, wanted = known[name, places]
+        if not read.whole:
             for number in range(begin + len(wanted), len(fields)):
                 of_field = read.fields.get(number)
                 wanted.append(None if of_field is None else _Field(of_field))
@@ -65,6 +89,51 @@ def rest_of(message: Hl7Message, reads: Mapping[str, SegmentReads]) -> str | Non
     if all("|" not in line.removeprefix("MSH|^~\\&") for line in lines):
         return None
     return "\r".join(lines) + "\r"
+
+
+def _found(
+    message: Hl7Message, reads: Reads, root: SegmentGroup | None
+) -> tuple[dict[str, frozenset[Instances]], dict[int, frozenset[Instances]]]:
+    """What is read of all segments of a name, and of single segments, by their identity."""
+    of_name: dict[str, frozenset[Instances]] = {}
+    of_segment: dict[int, frozenset[Instances]] = {}
+    groups: dict[str, list[SegmentGroup]] = {}
+    for place in reads:
+        if not place.group and not place.first:
+            of_name[place.name] = frozenset({place})
+            continue
+        if place.group and place.group not in groups:
+            root = root or groups_of(message).root
+            groups[place.group] = root.inside(place.group)
+        for segment in _seen(message, place, groups.get(place.group, [])):
+            of_segment[id(segment)] = of_segment.get(id(segment), _NONE) | {place}
+    return of_name, of_segment
+
+
+def _seen(message: Hl7Message, place: Instances, groups: list[SegmentGroup]) -> Iterator[Segment]:
+    if not place.group:
+        yield from message.segments(place.name)[:1]
+    elif not place.first:
+        for group in groups:
+            yield from group.all(place.name)
+    else:
+        for group in groups:
+            found = group.first(place.name)
+            if found is not None:
+                yield found
+
+
+def _merged(several: list[SegmentReads]) -> SegmentReads:
+    """All that any of them reads."""
+    if len(several) == 1:
+        return several[0]
+    made = SegmentReads(any(one.whole for one in several))
+    for one in several:
+        for number, reads in one.fields.items():
+            of_field = made.fields.setdefault(number, FieldReads())
+            of_field.first |= reads.first
+            of_field.every |= reads.every
+    return made
 
 
 class _Field(dict[str, str]):

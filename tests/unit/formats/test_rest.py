@@ -8,6 +8,7 @@ from engine.formats.hl7v2 import parse
 from engine.formats.hl7v2.rest import (
     EVERYTHING,
     FieldReads,
+    Instances,
     Rest,
     SegmentReads,
     put_back,
@@ -18,7 +19,8 @@ HEAD = "MSH|^~\\&|A|B"
 
 
 def rest(reads: dict[str, SegmentReads], *lines: str, head: str = HEAD) -> str | None:
-    return rest_of(parse("\r".join([head, *lines, ""]).encode()), reads)
+    places = {Instances(name): read for name, read in reads.items()}
+    return rest_of(parse("\r".join([head, *lines, ""]).encode()), places)
 
 
 def fields(**numbers: FieldReads) -> SegmentReads:

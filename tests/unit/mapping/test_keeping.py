@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from engine.formats.hl7v2 import parse
 from engine.mapping import compile_mapping
 from engine.syntax import Diagnostics, read_yaml
-from tests.unit.mapping.reading import CONTEXT, hl7
+from tests.unit.mapping.reading import CONTEXT
+
+HEAD = "MSH|^~\\&|LAB|L|HIS|H|20240115083000||ORU^R01^ORU_R01|1|P|2.5.1"
 
 
 def left(out: str, *segments: str) -> list[str]:
@@ -19,7 +22,8 @@ def left(out: str, *segments: str) -> list[str]:
     assert root is not None
     mapping = compile_mapping(root, diagnostics=diagnostics)
     assert mapping is not None, diagnostics.items
-    found: Any = mapping.apply(hl7(*segments), CONTEXT)
+    message = parse("\r".join((HEAD, *segments, "")).encode())
+    found: Any = mapping.apply(message, CONTEXT)
     return str(found["rest"]).split("\r")[1:-1]
 
 
@@ -51,6 +55,48 @@ def test_what_is_read_is_not_left(out: str, segment: str, wanted: str) -> None:
     maps = "\nmaps: {M: {args: [x, y], out: {c: = $x.2, d: = $y}}}\n"
     text = f"out: {{rest: = rest(), v: {out}}}" + (maps if "M" in out else "")
     assert left(text, segment) == [wanted]
+
+
+ORU = (
+    "PID|1", "NTE|1||patient", "OBR|1", "NTE|1||order", "OBX|1||a", "NTE|1||result",
+    "NTE|2||more", "OBR|2", "OBX|1||b",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("out", "wanted"),
+    [
+        # Only the order's notes, or only the results', or those of one loop in another.
+        (
+            "[{$for: 'o in ORDER_OBSERVATION[*]', b: '= $o.NTE[*]-3'}]",
+            "NTE|1||patient NTE|1 NTE|1||result NTE|2||more",
+        ),
+        (
+            "[{$for: 'o in ORDER_OBSERVATION[*]', b: "
+            "{$for: 'x in $o.OBSERVATION[*]', c: = NTE-3}}]",
+            "NTE|1||patient NTE|1||order NTE|1 NTE|2||more",
+        ),
+        (
+            "[{$for: 'x in OBSERVATION[*]', b: '= NTE[*]-3'}]",
+            "NTE|1||patient NTE|1||order NTE|1 NTE|2",
+        ),
+        # A group that does not have the segment: the nearest around it.
+        ("[{$for: 'x in OBSERVATION[*]', b: = OBR-1}]", "OBR OBR"),
+        # The whole message.
+        ("= NTE-3", "NTE|1 NTE|1||order NTE|1||result NTE|2||more"),
+        ("'= NTE[*]-3'", "NTE|1 NTE|1 NTE|1 NTE|2"),
+        ("[{$for: \"o in group('OBR')\", b: = NTE-3}]", "NTE|1 NTE|1 NTE|1 NTE|2"),
+        # Two places: what either reads.
+        (
+            "[{$for: 'o in ORDER_OBSERVATION[*]', b: '= $o.NTE[*]-3'}, '= NTE-1']",
+            "NTE|||patient NTE|1 NTE|1||result NTE|2||more",
+        ),
+    ],
+)
+def test_segments_are_told_apart_by_their_groups(out: str, wanted: str) -> None:
+    found = left(f"out: {{rest: = rest(), v: {out}}}", *ORU)
+    name = wanted[:3]
+    assert [line for line in found if line.startswith(name)] == wanted.split()
 
 
 def test_a_named_field_is_left_although_it_is_read() -> None:
