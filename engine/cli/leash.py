@@ -1,8 +1,8 @@
 """What ties an engine process to its supervisor: two pipes.
 
-Through one the process says once that it runs; the other is never written, and ends when the
-supervisor does, however that happened.  A process whose supervisor is gone drains and stops, so
-that the next supervisor finds nobody in its way.
+Through one the process says once that it runs.  The other brings it the token of the control
+endpoint, which all processes share, and ends when the supervisor does, however that happened.  A
+process whose supervisor is gone drains and stops, so that the next one finds nobody in its way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ READY: Final = b"ready\n"
 class Leash:
     """The process's ends: file descriptors that it inherited."""
 
-    life: int  # for reading: ends with the supervisor
+    life: int  # for reading: one line with the token; ends with the supervisor
     ready: int  # for writing
 
     @classmethod
@@ -31,6 +31,13 @@ class Leash:
 
     def __str__(self) -> str:
         return f"{self.life}:{self.ready}"
+
+    def token(self) -> str:
+        """Of the control endpoint.  Once, before `hold`; empty when the supervisor is gone."""
+        line = b""
+        while not line.endswith(b"\n") and (read := os.read(self.life, 1)):
+            line += read
+        return line.decode("ascii").strip()
 
     def hold(self, gone: Callable[[], None]) -> None:
         """Call ``gone`` in the running loop once the supervisor has ended."""

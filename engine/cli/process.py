@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from engine.api.access import Access, announced, new_token, read_access
+from engine.api.access import Access, announced, new_token
 from engine.api.app import control_app
 from engine.api.engine import Reloaded
 from engine.api.server import serve
@@ -64,7 +63,7 @@ class EngineProcess:
         settings = self._settings
         self._engine.configuration.prepare()
         supervised = self._leash is not None
-        token = _token(settings.data) if supervised else new_token()
+        token = new_token() if self._leash is None else _token_of(self._leash)
         app = control_app(self._engine, reload=self.reload, token=token, listen=settings.api_listen)
         if not settings.api_listen.loopback:
             self._log.warning(
@@ -158,12 +157,12 @@ def _spare_the_collector() -> None:
     gc.set_threshold(1_000, 20, 100)
 
 
-def _token(data: Path) -> str:
+def _token_of(leash: Leash) -> str:
     """The one that the supervisor announced for all of its processes."""
-    access = read_access(data)
-    if access is None:
+    token = leash.token()
+    if not token:
         raise ConfigError(ErrorInfo("P026", "no supervisor announced this process", Stage.STARTING))
-    return access.token
+    return token
 
 
 def url_of(bound: Listen) -> str:

@@ -37,10 +37,12 @@ def supervise(
         reserved = stack.enter_context(bind(settings.api_listen, shared=True))
         host, port = reserved.getsockname()[:2]
         listen = Listen(host, port)
-        stack.enter_context(announced(settings.data, Access(url_of(listen), new_token())))
+        token = new_token()
+        stack.enter_context(announced(settings.data, Access(url_of(listen), token)))
 
         def command(number: int, leash: Leash) -> list[str]:
-            words = [*_ENGINE, "--config", str(settings.config), "--data", str(settings.data)]
+            data = settings.data / f"process-{number}"
+            words = [*_ENGINE, "--config", str(settings.config), "--data", str(data)]
             words += ["--role", role, "--leash", str(leash)]
             if watch:
                 words.append("--watch")
@@ -56,7 +58,7 @@ def supervise(
 
         async def main() -> int:
             environ = {**os.environ, "CAREBUS_API_LISTEN": str(listen)}
-            supervisor = Supervisor(command, processes, environ)
+            supervisor = Supervisor(command, processes, token=token, environ=environ)
             with signals_for(supervisor):
                 return await supervisor.run(started)
 

@@ -50,8 +50,14 @@ class Supervisor:
     """`run` once; the other methods from the same event loop (`engine.cli.signals.Signalled`)."""
 
     def __init__(
-        self, command: Command, processes: int, environ: Mapping[str, str] | None = None
+        self,
+        command: Command,
+        processes: int,
+        *,
+        token: str = "",
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        self._token = token
         self._environ = environ
         self._command = command
         self._members: dict[int, _Member] = {}
@@ -156,6 +162,7 @@ class Supervisor:
     async def _start(self, number: int) -> _Member:
         life_read, life_write = os.pipe()
         ready_read, ready_write = os.pipe()
+        os.write(life_write, f"{self._token}\n".encode("ascii"))
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command(number, Leash(life_read, ready_write)),

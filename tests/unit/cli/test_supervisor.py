@@ -27,6 +27,8 @@ def note(what):
         out.write(f"{number} {what}\\n")
 signal.signal(signal.SIGTERM, lambda *_: told.append("term"))
 signal.signal(signal.SIGHUP, lambda *_: note("reload"))
+while os.read(life, 1) != b"\\n":
+    pass
 if mode == "refuses":
     sys.exit(5)
 note("start")
