@@ -21,8 +21,8 @@ from engine.syntax import Diagnostics, Mapping, Scalar, Sequence
 
 CASE_TIME: Final = datetime(2024, 1, 15, 8, tzinfo=UTC)
 """The time of acceptance where a case does not say another."""
-_RESOURCE: Final = re.compile(r"\(*[A-Z]|fhirpath\(")
-"""What begins an expression over a FHIR output; its elements have small letters."""
+_WHOLE: Final = re.compile(r"\(+\$|\(*[A-Z]|fhirpath\(")
+"""What begins an expression over a FHIR output, whose elements have small letters."""
 
 
 class Places:
@@ -68,7 +68,7 @@ class Places:
         format, text = self.subject.format, path.text
         if isinstance(self.document, XmlDocument):
             text = text if text.startswith(("/", "$")) else f"/{text}"
-        elif format == "fhir" and _RESOURCE.match(text):
+        elif format == "fhir" and _WHOLE.match(text):
             pass
         elif format in ("json", "fhir", "delimited") and not text.startswith("$"):
             text = f"$src{text}" if text.startswith("[") else f"$src.{text}"
