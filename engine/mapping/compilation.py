@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 from engine.formats.fhir.definitions import definitions
 from engine.formats.hl7v2.dictionary import components
@@ -34,10 +35,10 @@ from engine.mapping.mapfile import (
 )
 from engine.mapping.message_headers import header_completion
 from engine.mapping.namespaces import known_namespaces
-from engine.mapping.outputs import OutputCompiler, with_lets
+from engine.mapping.outputs import OutputCompiler
 from engine.mapping.program import finish, root_scope
 from engine.mapping.reads import what_is_read
-from engine.mapping.runstate import Code
+from engine.mapping.runstate import Code, Run
 from engine.mapping.schemas import read_schemas
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.syntax import Diagnostics, Scalar
@@ -268,7 +269,7 @@ class Compilation:
             definition.out, inner, made.name, inside=self.outputs.target in SEGMENTED
         ).code
         made.keys = tuple(self.outputs.expression(key, inner).code for key in definition.identity)
-        made.body = self.outputs.whole(with_lets(tuple(lets), body) if lets else body, made.cells)
+        made.body = self.outputs.whole(_with_lets(tuple(lets), body) if lets else body, made.cells)
         given = [scope.names[name] for name in made.arguments]
         made.reads = tuple(None if one.whole else frozenset(one.reads) for one in given)
         unit.format, unit.namespaces = format, namespaces
@@ -313,3 +314,15 @@ class Compilation:
 def _name(file: MapFile) -> str:
     given = file.root.get("mapping")
     return given.text if isinstance(given, Scalar) else "mapping"
+
+
+def _with_lets(assigned: tuple[tuple[int, Code], ...], inner: Code) -> Code:
+    """A map's ``let:`` before its output."""
+
+    def with_lets(run: Run) -> Any:
+        for cell, value in assigned:
+            found = value(run)
+            run[cell] = found
+        return inner(run)
+
+    return with_lets

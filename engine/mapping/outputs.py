@@ -14,19 +14,7 @@ from typing import Any, Final
 from engine.formats.hl7v2.writing import REST
 from engine.formats.null import NULL
 from engine.formats.xml import XML_FORMATS
-from engine.mapping.ast import (
-    SEGMENTED,
-    Call,
-    Every,
-    Expr,
-    GroupName,
-    Name,
-    Number,
-    Path,
-    Segment,
-    Variable,
-    Where,
-)
+from engine.mapping.ast import SEGMENTED, Expr
 from engine.mapping.closures import Compiled, constant
 from engine.mapping.copying import compile_copy
 from engine.mapping.directives import (
@@ -40,17 +28,15 @@ from engine.mapping.directives import (
 )
 from engine.mapping.expressions import ExpressionCompiler
 from engine.mapping.fusing import fuse_later
-from engine.mapping.grammar import is_expression, is_group_name, parse_expression
+from engine.mapping.grammar import is_expression, parse_expression
 from engine.mapping.invariants import since
 from engine.mapping.keeping import compile_putting_back
 from engine.mapping.looks import looks_like_expression
-from engine.mapping.loops import FOR_HEADER, loop_code, tracing_loop_code
-from engine.mapping.message_groups import only_groups
 from engine.mapping.namespaces import check_key
 from engine.mapping.nulls import copying, may_be_list, without_null
 from engine.mapping.objects import list_of_items, list_of_one, object_code, single_item
+from engine.mapping.output_loops import compile_loop
 from engine.mapping.overlay_paths import repeated_labels
-from engine.mapping.paths_hl7v2 import HEADERS
 from engine.mapping.paths_xml import origin_code
 from engine.mapping.placed import filling, lifted, testing
 from engine.mapping.runstate import ACCOUNT, SOURCES, Code, Run
@@ -209,7 +195,7 @@ class OutputCompiler:
         self.check_directives(node)
         loop = node.get("$for")
         if loop is not None:
-            return self.loop(node, loop, scope, path, inside)
+            return compile_loop(self, node, loop, scope, path, inside)
         return self.guarded(node, scope, path, inside)
 
     def check_directives(self, node: Mapping) -> None:
@@ -231,74 +217,6 @@ class OutputCompiler:
                 self.unit.diagnostics.at("M502", key, f"'{name}' stands without '{needed}'")
             elif name == "$case" and "$of" not in keys:
                 self.unit.diagnostics.at("M502", key, "'$case' stands without '$of'")
-
-    def loop(
-        self,
-        node: Mapping,
-        loop: Node,
-        scope: Scope,
-        path: str,
-        inside: bool,
-        within: Sequence | None = None,
-    ) -> Compiled:
-        """``within``: the loops inside this one, when ``$for`` is a list."""
-        if isinstance(loop, Sequence) and loop.items:
-            first, *rest = loop.items
-            if not rest:
-                return self.loop(node, first, scope, path, inside)
-            return self.loop(node, first, scope, path, inside, Sequence(tuple(rest), loop.position))
-        header = FOR_HEADER.match(loop.text) if isinstance(loop, Scalar) else None
-        if not isinstance(loop, Scalar) or header is None:
-            self.unit.diagnostics.at(
-                "M503", loop, "'$for' names a variable and what it walks", help="x in PID-3[*]"
-            )
-            return constant(None)
-        tree = parse_expression(loop, self.unit.format, self.unit.diagnostics, start=header.end())
-        compiler = ExpressionCompiler(self.unit, scope, loop)
-        source: Code = (lambda run: None) if tree is None else compiler.node(tree).code
-        layout = self.unit.layout
-        cell, index = layout.cell(), layout.cell()
-        walks_group = tree is not None and self.unit.format in SEGMENTED and _is_group(tree)
-        if walks_group:
-            source = only_groups(source)
-        inner = Scope(scope, group=cell if walks_group else None)
-        inner.loops = True
-        # A group need not be named: its segments are found by their own names.
-        place = None if walks_group else loop.at(header.start(1))
-        inner.names[header[1]] = Binding(cell, place)
-        binding = inner.names[header[1]]
-        binding.holds_group = walks_group
-        binding.segment = "" if tree is None else _segments_given(tree, scope)
-        binding.holds_segment = binding.segment != ""
-        inner.names["index"] = Binding(index)
-        if self.unit.trace:
-            origin = inner.names[header[1]].origin = layout.cell()
-            self.unit.origins[cell] = origin
-        in_xml = self.unit.format in XML_FORMATS
-        if tree is not None and isinstance(tree, Path) and not _walks(tree, in_xml):
-            self.unit.diagnostics.add(
-                "M605",
-                loop.at(tree.start),
-                "this path gives only its first match",
-                length=tree.end - tree.start,
-                help="add [*] to walk all of them",
-            )
-        if within is None:
-            body = self.guarded(node, inner, path, inside).code
-        else:
-            body = self.loop(node, within, inner, path, inside).code
-        hoisted = tuple(inner.segments.items())
-        unread = tuple(memo for memo, _ in inner.memos.values())
-        where = str(loop.at(header.end()))
-        self.warn_unused(inner)
-        label = "" if tree is None else compiler.source(tree)
-        fields = binding.fields
-        code = loop_code(source, body, cell, index, fields, hoisted, unread, where)
-        if self.unit.trace:
-            code = tracing_loop_code(
-                source, body, cell, index, fields, hoisted, self.unit.origins, label
-            )
-        return Compiled(code)
 
     def guarded(self, node: Mapping, scope: Scope, path: str, inside: bool) -> Compiled:
         """``$let``, then ``$if``, then the content."""
@@ -462,18 +380,6 @@ class OutputCompiler:
                 return compile_raising(self, value)
 
 
-def with_lets(assigned: tuple[tuple[int, Code], ...], inner: Code) -> Code:
-    """A map's ``let:`` before its output."""
-
-    def with_lets(run: Run) -> Any:
-        for cell, value in assigned:
-            found = value(run)
-            run[cell] = found
-        return inner(run)
-
-    return with_lets
-
-
 _TYPED: Final[Dictionary[str, bool]] = {"true": True, "false": False}
 
 
@@ -482,32 +388,3 @@ def _gives_object(node: Node) -> bool:
     return isinstance(node, Mapping) and not any(
         key.text == "$for" or key.text in SPREADS for key, _ in node.entries
     )
-
-
-def _is_group(tree: Expr) -> bool:
-    if isinstance(tree, GroupName):
-        return True
-    if isinstance(tree, Path):
-        named = [step for step in tree.steps if isinstance(step, Name | Number)]
-        if named:
-            return isinstance(named[-1], Name) and is_group_name(named[-1].name)
-        return _is_group(tree.root)
-    return isinstance(tree, Call) and tree.name == "group"
-
-
-def _segments_given(tree: Expr, scope: Scope) -> str:
-    """The name, when ``AL1[*]``, or ``$order.OBX[*]`` of a group, gives nothing but segments."""
-    match tree:
-        case Path(Segment(name), (Every(),)) if name not in HEADERS:
-            return name
-        case Path(Variable(variable), (Name(name), Every())) if name not in HEADERS:
-            binding = scope.find(variable)
-            if binding is not None and binding.holds_group and not is_group_name(name):
-                return name
-    return ""
-
-
-def _walks(tree: Path, in_xml: bool) -> bool:
-    if any(isinstance(step, Every) for step in tree.steps):
-        return True
-    return not isinstance(tree.steps[-1], Name | Number | (Where if in_xml else Number))
