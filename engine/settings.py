@@ -24,7 +24,7 @@ DEFAULT_DASHBOARD_LISTEN: Final = "127.0.0.1:8601"
 
 VARIABLES: Final[Mapping[str, str]] = {
     "CAREBUS_BROKER_URL": "where envelopes wait: embedded: or amqp://USER:PASSWORD@HOST/VHOST",
-    "CAREBUS_STORE_URL": "where messages are kept: sqlite:///PATH",
+    "CAREBUS_STORE_URL": "where messages are kept: sqlite:///PATH or postgresql://…",
     "CAREBUS_API_LISTEN": "the control endpoint, HOST:PORT",
     "CAREBUS_DASHBOARD_LISTEN": "the dashboard, HOST:PORT or off",
     "CAREBUS_LOG": "console, json or auto (console on a terminal, else json)",
@@ -145,11 +145,14 @@ def _broker(url: str) -> str:
 
 def _store(url: str) -> str:
     name = "CAREBUS_STORE_URL"
-    if re.match(r"^sqlite:///\S", url):
+    if re.match(r"^(?:sqlite:///|postgres(?:ql)?://)\S", url):
         return url
-    if url.startswith(("postgresql:", "postgresql+")):
-        raise _wrong("P004", "PostgreSQL is not available yet", name, "use sqlite:///PATH")
-    raise _wrong("P001", "the store is not known", name, "use sqlite:///PATH")
+    raise _wrong(
+        "P001",
+        "the store is not known",
+        name,
+        "use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
+    )
 
 
 def _listen(name: str, text: str | None) -> Listen:

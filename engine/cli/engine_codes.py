@@ -121,9 +121,21 @@ _ROWS: Final = (
         "Stop the engine, keep a copy of the data directory, restore the last backup.",
     ),
     ErrorCode(
+        "STORE-FENCED",
+        "the other engines gave this one up",
+        "It was silent for too long, and they went on with what it had in hand; it ends and is to"
+        " be started again.  See whether its machine or network stood still.",
+    ),
+    ErrorCode(
         "STORE-FULL",
         "nothing can be written: the disk is full or read-only",
         "Nothing was acknowledged that is not stored.  Free space on the disk of --data.",
+    ),
+    ErrorCode(
+        "STORE-IN-DOUBT",
+        "the connection to the database was lost during a commit",
+        "The engine looks as soon as it can, and goes on with what was stored; a sender that sends"
+        " again makes a second copy only where the channel has no duplicates: rule.",
     ),
     ErrorCode(
         "STORE-IO",
@@ -165,7 +177,7 @@ _ROWS: Final = (
     ErrorCode(
         "STORE-URL",
         "CAREBUS_STORE_URL cannot be used",
-        "Unset it, or write sqlite:///PATH.",
+        "Unset it, or write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE.",
     ),
     ErrorCode(
         "BROKER-BLOCKED",

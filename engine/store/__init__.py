@@ -13,9 +13,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from engine.contract import ConfigError, ErrorInfo, Stage
+from engine.store.postgresql import PostgresDatabase
+from engine.store.sqlite import SqliteDatabase
 from engine.store.store import SqlStore
 
-__all__ = ["SqlStore", "open_store"]
+__all__ = ["PostgresDatabase", "SqlStore", "SqliteDatabase", "open_store"]
 
 
 def open_store(url: str, *, data: Path) -> SqlStore:
@@ -24,6 +26,11 @@ def open_store(url: str, *, data: Path) -> SqlStore:
     ``sqlite://`` is ``carebus.db`` in the folder ``data``; ``sqlite:///path`` another file.
     Large content and the lock are always in ``data``.  Raises ConfigError.
     """
+    if url.startswith(("postgresql://", "postgres://")):
+        try:
+            return SqlStore(PostgresDatabase(url), data)
+        except ValueError as error:
+            raise _refused(str(error)) from None
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -32,7 +39,8 @@ def open_store(url: str, *, data: Path) -> SqlStore:
         raise _refused(f"no store speaks {parsed.get_backend_name()} yet")
     if parsed.database == ":memory:":
         raise _refused("a store in memory would lose what was acknowledged")
-    return SqlStore(Path(parsed.database) if parsed.database else data / "carebus.db", data)
+    path = Path(parsed.database) if parsed.database else data / "carebus.db"
+    return SqlStore(SqliteDatabase(path), data)
 
 
 def _refused(summary: str) -> ConfigError:
@@ -41,6 +49,7 @@ def _refused(summary: str) -> ConfigError:
             "STORE-URL",
             summary,
             Stage.STORING,
-            help="set CAREBUS_STORE_URL to sqlite:// (the data folder) or sqlite:///path/to/file.db",
+            help="set CAREBUS_STORE_URL to sqlite:///path/to/file.db or"
+            " postgresql://user:password@host/database",
         )
     )

@@ -6,7 +6,6 @@ engine's writer is never held up.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Final
 from engine.contract import ErrorInfo, Message, MessageId, Payload, State, UnknownMessage
 from engine.store import failures, reading, sqlite
 from engine.store.content import ContentFolder
+from engine.store.database import Connection
 from engine.store.rows import error_of, micros
 
 _PAGE: Final = 100
@@ -49,12 +49,12 @@ def archived(
             yield from _pages(connection, folder, micros(since), limit)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except sqlite.Error as error:
         raise sqlite.translate(error) from None
 
 
 def _pages(
-    connection: sqlite.Connection, folder: ContentFolder, since: int, limit: int
+    connection: Connection, folder: ContentFolder, since: int, limit: int
 ) -> Iterator[tuple[Message, tuple[Archived, ...]]]:
     after = 0
     while limit > 0:
@@ -76,7 +76,7 @@ def _pages(
 
 
 def _deliveries(
-    connection: sqlite.Connection, folder: ContentFolder, first: int, fanout: int
+    connection: Connection, folder: ContentFolder, first: int, fanout: int
 ) -> tuple[Archived, ...]:
     rows = connection.execute(
         "SELECT id, route, target, channel, state FROM delivery WHERE id >= ? AND id < ?"

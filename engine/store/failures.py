@@ -16,6 +16,32 @@ def unavailable(code: str, summary: str, help: str | None = None) -> StoreUnavai
     return StoreUnavailable(ErrorInfo(code, summary, Stage.STORING, help=help))
 
 
+def unusable(error: OSError) -> StoreUnavailable:
+    """The data folder cannot be made, read or measured."""
+    return unavailable(
+        "STORE-IO",
+        f"the data folder cannot be used ({error.strerror})",
+        "check that the folder given with --data exists on a working disk and is writable",
+    )
+
+
+def unknown_commit() -> StoreUnavailable:
+    return unavailable(
+        "STORE-IN-DOUBT",
+        "the connection to the database was lost during a commit, and nobody knows whether it was"
+        " made",
+        "what was sent again is a second copy only where the channel has no duplicates: rule",
+    )
+
+
+def fenced() -> StoreUnavailable:
+    return unavailable(
+        "STORE-FENCED",
+        "the other engines gave this one up, and went on with what it had in hand",
+        "start it again; see whether this machine or its network stood still",
+    )
+
+
 def closed() -> StoreUnavailable:
     return unavailable("STORE-CLOSED", "the store is not open")
 

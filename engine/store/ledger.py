@@ -1,17 +1,18 @@
 """One batch of requests becomes rows, inside the writer's open transaction.
 
-Belongs to the writer thread.  Ids are given here, from memory, so nothing is read back; a batch
-that is rolled back leaves gaps, never an id used twice.  Requests take effect in the order in which
+Belongs to the writer thread.  Ids are given here, so nothing is read back; a batch that is rolled
+back leaves gaps, never an id used twice.  Requests take effect in the order in which
 they were made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from engine.contract import (
+    ChannelName,
     DeliveryId,
     Event,
     MessageId,
@@ -22,6 +23,7 @@ from engine.contract import (
     StoreError,
 )
 from engine.store import failures, statements
+from engine.store.database import Connection, Row
 from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
 from engine.store.rows import (
     CONTROL_ID,
@@ -34,8 +36,6 @@ from engine.store.rows import (
     storable,
 )
 from engine.store.schema import BLOCK
-from engine.store.sqlite import Connection
-from engine.store.statements import Row
 from engine.store.states import ENGINE_STEPS, sources
 
 _MINUTE: Final = 60_000_000
@@ -47,7 +47,7 @@ _MOVE: Final = {
     )
     for state in (State.QUEUED, State.RETRYING, State.UNCERTAIN, State.SENT, State.DEAD)
 }
-_BEGIN: Final = statements.Change(("begun",), (State.QUEUED,))
+_BEGIN: Final = statements.Change(("begun", "owner"), (State.QUEUED,))
 
 
 class Ledger:
@@ -56,6 +56,10 @@ class Ledger:
     def __init__(self, connection: Connection, now: Callable[[], datetime] | None = None) -> None:
         self.connection = connection
         self.now = now or (lambda: datetime.now(UTC))
+        self.node = 0
+        """Whose the deliveries are that come into being; 0 where there is only one engine."""
+        self.relays: Callable[[ChannelName], bool] = lambda _: True
+        """Of other channels, new deliveries are nobody's until somebody claims them."""
         self.seq = 0
         self.delivery = 0
         self.event = 0
@@ -72,6 +76,14 @@ class Ledger:
             for table, column in (("message", "seq"), ("delivery", "id"), ("event", "id"))
         ]
         self.seq, self.delivery, self.event = map(max, run, highest)
+
+    def reserve(self, seqs: int = 0, deliveries: int = 0, events: int = 0) -> None:
+        """Before at most as many ids are given: where several engines write, they are asked for."""
+        last = self.connection.reserve(seqs, deliveries, events)
+        if last is not None:
+            self.seq = last[0] if seqs else self.seq
+            self.delivery = last[1] if deliveries else self.delivery
+            self.event = last[2] if events else self.event
 
     def forget(self) -> None:
         """After a rollback: what was only believed to be written is not known any more."""
@@ -115,26 +127,28 @@ class Ledger:
         keys: list[Row] = []
         remembered: dict[bytes, Row] = {}
         bounds: dict[int, tuple[int, int]] = {}
+        self.reserve(len(requests), sum(len(request.new.deliveries) for request in requests))
         seq, number = self.seq, self.delivery
         for request in requests:
             new = request.new
             message = new.message
             received_at = micros(message.received_at)
             if new.dedup_key is not None:
-                digest = dedup_digest(message.channel, new.dedup_key)
+                row = _dedup_row(new, new.dedup_key)
+                digest = row[0]
                 window = duration(new.dedup_within) if new.dedup_within is not None else 0
                 copy = known.get(digest)
                 if copy is not None and (not window or received_at - copy[1] < window):
                     request.result = Stored(MessageId(copy[0]), duplicate=True)
                     continue
                 known[digest] = (message.id, received_at)
-                expires_at = received_at + window if window else _NEVER
-                remembered[digest] = (digest, message.id, received_at, expires_at)
+                remembered[digest] = row
             seq += 1
             first = number + 1
             for target in new.deliveries:
                 number += 1
-                deliveries.append(delivery_row(number, seq, target))
+                owner = self.node if self.relays(target.channel) else 0
+                deliveries.append(delivery_row(number, seq, target, owner))
             request.result = Stored(message.id, tuple(map(DeliveryId, range(first, number + 1))))
             messages.append(_message_row(seq, new, received_at, first))
             payload = message.payload
@@ -167,20 +181,13 @@ class Ledger:
             self._sweep_keys(len(remembered))
 
     def _known_copies(self, requests: Iterable[Accepting]) -> dict[bytes, tuple[str, int]]:
-        digests = [
-            dedup_digest(request.new.message.channel, request.new.dedup_key)
-            for request in requests
-            if request.new.dedup_key is not None
-        ]
-        known: dict[bytes, tuple[str, int]] = {}
-        for start, size in statements.cuts(len(digests)):
-            marks = ", ".join("?" * size)
-            rows = self.connection.execute(
-                f"SELECT digest, message, at FROM dedup WHERE digest IN ({marks})",  # noqa: S608
-                digests[start : start + size],
-            )
-            known.update((digest, (message, at)) for digest, message, at in rows)
-        return known
+        first: dict[bytes, Row] = {}
+        for request in requests:
+            if request.new.dedup_key is not None:
+                row = _dedup_row(request.new, request.new.dedup_key)
+                first.setdefault(row[0], row)
+        # In one order everywhere, so that two engines never wait for each other.
+        return dict(self.connection.claim_keys(sorted(first.values()))) if first else {}
 
     def _sweep_keys(self, added: int) -> None:
         """Delete twice as many expired keys as were added, so that the table stays the window."""
@@ -217,11 +224,11 @@ class Ledger:
             self._begin(beginning)
             beginning.clear()
         if moving:
-            self._record(moving.values())
+            self._record(list(moving.values()))
             moving.clear()
 
     def _begin(self, beginning: dict[int, Beginning]) -> None:
-        rows = [(request.delivery, request.attempt) for request in beginning.values()]
+        rows = [(one.delivery, one.attempt, self.node) for one in beginning.values()]
         if _BEGIN.execute(self.connection, rows) == len(rows):
             return
         found = self.states(list(beginning))
@@ -231,7 +238,8 @@ class Ledger:
             elif found[number][0] != State.QUEUED:
                 request.failure = failures.not_begun(found[number][0])
 
-    def _record(self, moving: Iterable[Recording]) -> None:
+    def _record(self, moving: Collection[Recording]) -> None:
+        self.reserve(events=len(moving))
         groups: dict[State, list[Recording]] = {}
         for request in moving:
             groups.setdefault(request.event.state, []).append(request)
@@ -305,6 +313,13 @@ class Ledger:
 _NEVER: Final = 2**62  # a dedup key without a window
 
 
+def _dedup_row(new: NewMessage, key: str) -> Row:
+    received_at = micros(new.message.received_at)
+    window = duration(new.dedup_within) if new.dedup_within is not None else 0
+    expires_at = received_at + window if window else _NEVER
+    return (dedup_digest(new.message.channel, key), new.message.id, received_at, expires_at)
+
+
 def _message_row(seq: int, new: NewMessage, received_at: int, first_delivery: int) -> Row:
     message = new.message
     return (
@@ -327,7 +342,7 @@ def _message_row(seq: int, new: NewMessage, received_at: int, first_delivery: in
     )
 
 
-def delivery_row(number: int, seq: int, target: NewDelivery, event: int = 0) -> Row:
+def delivery_row(number: int, seq: int, target: NewDelivery, owner: int, event: int = 0) -> Row:
     """The row of a new delivery of message ``seq``; ``event`` is its newest one, if any."""
     return (
         number,
@@ -343,6 +358,7 @@ def delivery_row(number: int, seq: int, target: NewDelivery, event: int = 0) -> 
         0,
         0,
         event,
+        owner,
     )
 
 

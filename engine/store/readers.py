@@ -7,14 +7,13 @@ that none keeps the WAL from being emptied.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from engine.store import failures, sqlite
+from engine.store import failures
+from engine.store.database import Connection, Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,11 +24,11 @@ THREADS: Final = 3
 class Readers:
     """``open`` and ``close`` on the event loop."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._connections: list[sqlite.Connection] = []
+        self._connections: list[Connection] = []
         self._pool: ThreadPoolExecutor | None = None
 
     def open(self) -> None:
@@ -37,7 +36,7 @@ class Readers:
 
     async def run(
         self,
-        read: Callable[Concatenate[sqlite.Connection, P], T],
+        read: Callable[Concatenate[Connection, P], T],
         *arguments: P.args,
         **named: P.kwargs,
     ) -> T:
@@ -63,20 +62,42 @@ class Readers:
 
     def _read(
         self,
-        read: Callable[Concatenate[sqlite.Connection, P], T],
+        read: Callable[Concatenate[Connection, P], T],
         *arguments: P.args,
         **named: P.kwargs,
     ) -> T:
+        database = self._database
+        kept = getattr(self._local, "connection", None)
         try:
             return read(self._connection(), *arguments, **named)
-        except sqlite3.Error as error:
-            raise sqlite.translate(error) from None
+        except database.errors as error:
+            if not database.is_lost(error):
+                raise database.translate(error) from None
+            self._forget()
+            if kept is None:
+                raise database.translate(error) from None
+        # An idle connection was lost, and nobody noticed: the database may be there again.
+        try:
+            return read(self._connection(), *arguments, **named)
+        except database.errors as error:
+            if database.is_lost(error):
+                self._forget()
+            raise database.translate(error) from None
 
-    def _connection(self) -> sqlite.Connection:
+    def _connection(self) -> Connection:
         found: Any = getattr(self._local, "connection", None)
         if found is None:
-            found = self._local.connection = sqlite.connect_reader(self._path)
+            found = self._local.connection = self._database.connect_reader()
             with self._lock:
                 self._connections.append(found)
-        connection: sqlite.Connection = found
+        connection: Connection = found
         return connection
+
+    def _forget(self) -> None:
+        """This thread's connection is of no use any more."""
+        found: Any = getattr(self._local, "connection", None)
+        if found is not None:
+            self._local.connection = None
+            with self._lock:
+                self._connections.remove(found)
+            found.close()

@@ -23,10 +23,11 @@ from engine.contract import (
     StoredEvent,
     Waiting,
 )
-from engine.store import failures, schema, sqlite
+from engine.store import failures, schema
 from engine.store.content import ContentFolder
+from engine.store.database import Connection
 from engine.store.rows import error_of, moment, object_of, outbox_entry, payload_of
-from engine.store.sqlite import Connection
+from engine.store.statements import Read
 from engine.store.states import TROUBLED, UNFINISHED
 
 _delivery, _message, _event = schema.delivery.c, schema.message.c, schema.event.c
@@ -48,8 +49,9 @@ OUTBOX_COLUMNS: Final = (
 _ENTRIES: Final = select(*OUTBOX_COLUMNS).join_from(
     schema.delivery, schema.message, _message.seq == _delivery.message
 )
-_OUTBOX: Final = sqlite.Read(
+_OUTBOX: Final = Read(
     _ENTRIES.where(
+        _delivery.owner == bindparam("owner"),
         _delivery.channel == bindparam("channel"),
         _delivery.lane == bindparam("lane"),
         _delivery.id > bindparam("after"),
@@ -58,8 +60,8 @@ _OUTBOX: Final = sqlite.Read(
     .order_by(_delivery.id)
     .limit(bindparam("limit"))
 )
-_ENTRY: Final = sqlite.Read(_ENTRIES.where(_delivery.id == bindparam("number")))
-_EVENTS: Final = sqlite.Read(
+_ENTRY: Final = Read(_ENTRIES.where(_delivery.id == bindparam("number")))
+_EVENTS: Final = Read(
     select(schema.event)
     .where(
         _event.delivery >= bindparam("first"),
@@ -68,14 +70,14 @@ _EVENTS: Final = sqlite.Read(
     .order_by(_event.id)
 )
 _BACKLOGS: Final = tuple(
-    sqlite.Read(
+    Read(
         select(_delivery.channel, _delivery.state, func.count(), func.min(_delivery.id))
         .where(schema.state_in(*states, table="delivery"))
         .group_by(_delivery.channel, _delivery.state)
     )
     for states in (UNFINISHED, TROUBLED)
 )
-_WAITING: Final = sqlite.Read(
+_WAITING: Final = Read(
     select(_message.channel, _delivery.route, _delivery.target, _delivery.channel, func.count())
     .join_from(schema.delivery, schema.message, _message.seq == _delivery.message)
     .where(schema.state_in(*UNFINISHED, table="delivery"))
@@ -84,9 +86,15 @@ _WAITING: Final = sqlite.Read(
 
 
 def outbox(
-    connection: Connection, channel: ChannelName, lane: int, after: int, limit: int
+    connection: Connection,
+    channel: ChannelName,
+    lane: int,
+    after: int,
+    limit: int,
+    owner: int = 0,
 ) -> list[OutboxEntry]:
-    rows = _OUTBOX(connection, channel=channel, lane=lane, after=after, limit=limit)
+    """Of what node ``owner`` has in hand."""
+    rows = _OUTBOX(connection, owner=owner, channel=channel, lane=lane, after=after, limit=limit)
     return [outbox_entry(row) for row in rows]
 
 
@@ -163,7 +171,7 @@ def backlog(connection: Connection) -> list[Backlog]:
     dead = [row for row in troubled_rows if row[1] == State.DEAD]
     return [
         Backlog(ChannelName(channel), State(state), count, _accepted_at(connection, oldest))
-        for channel, state, count, oldest in unfinished_rows + dead
+        for channel, state, count, oldest in [*unfinished_rows, *dead]
     ]
 
 

@@ -5,6 +5,7 @@ Functions of the writer's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from engine.contract import ChannelName, DeliveryId, Event, MessageId, State
@@ -44,6 +45,8 @@ def start_run(ledger: Ledger) -> bool:
 
 def mark_highest(ledger: Ledger) -> None:
     """Before ids may vanish with purged rows: they are never given again."""
+    if ledger.node:
+        return  # the database counts
     ledger.connection.execute(
         "UPDATE run SET last_seq = ?, last_delivery = ?, last_event = ?"
         " WHERE id = (SELECT max(id) FROM run)",
@@ -59,14 +62,17 @@ def stop_run(ledger: Ledger) -> None:
     )
 
 
-def hold_begun(ledger: Ledger) -> int:
-    """Sends that were under way become UNCERTAIN; returns how many.  They are as many as workers
-    were sending, not as many as wait."""
+def hold_begun(ledger: Ledger, owners: Sequence[int] = (0,)) -> int:
+    """Sends of these nodes that were under way become UNCERTAIN; returns how many.  They
+    are as many as workers were sending, not as many as wait."""
+    marks = ", ".join("?" * len(owners))
     rows = ledger.connection.execute(
         f"SELECT d.id, m.id, d.begun FROM delivery AS d JOIN message AS m ON m.seq = d.message"  # noqa: S608
-        f" WHERE d.{_UNFINISHED} AND d.begun > 0 ORDER BY d.id"
+        f" WHERE d.owner IN ({marks}) AND d.{_UNFINISHED} AND d.begun > 0 ORDER BY d.id",
+        tuple(owners),
     ).fetchall()
     now = ledger.now()
+    ledger.reserve(events=len(rows))
     changes, events = [], []
     for number, message_id, attempt in rows:
         ledger.event += 1
@@ -95,7 +101,7 @@ def flag_unfinished(ledger: Ledger, after: int) -> tuple[int, int]:
     more).  Deliveries that no attempt was made for cannot be told from others: all are flagged."""
     rows = ledger.connection.execute(
         f"SELECT count(*), max(id) FROM (SELECT id FROM delivery WHERE {_UNFINISHED}"  # noqa: S608
-        " AND id > ? ORDER BY id LIMIT ?)",
+        " AND id > ? ORDER BY id LIMIT ?) AS step",
         (after, _STEP),
     ).fetchone()
     if not rows[0]:
@@ -106,6 +112,11 @@ def flag_unfinished(ledger: Ledger, after: int) -> tuple[int, int]:
         (after, rows[1]),
     )
     return changed.rowcount, rows[1]
+
+
+def take_over(ledger: Ledger, owners: Sequence[int], *, flag: bool) -> int:
+    """One step of taking what these nodes had in hand; 0 when there is no more."""
+    return ledger.connection.take_over(owners, ledger.node, flag=flag, limit=_STEP)
 
 
 def relane(ledger: Ledger, channel: ChannelName, lanes: int) -> int:

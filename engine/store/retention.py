@@ -13,18 +13,14 @@ from datetime import datetime
 from typing import Final
 
 from engine.contract import ChannelName
-from engine.store import sqlite
 from engine.store.content import ContentFolder
+from engine.store.database import Connection
 from engine.store.ledger import Ledger
 from engine.store.recovery import mark_highest
 from engine.store.rows import micros
 from engine.store.schema import BLOCK
-from engine.store.sqlite import Connection
 from engine.store.statements import cuts
 from engine.store.states import FINISHED
-
-_FREED_PAGES: Final = 2000
-"""Given back to the disk with each batch (8 MB)."""
 
 _WINDOW: Final = 20_000
 """Messages that one read looks at."""
@@ -109,7 +105,13 @@ def _oldest(
     end = (newest + 1) * BLOCK
     found: list[int] = []
     while progress.after < end and len(found) < limit:
-        upto = min(progress.after + _WINDOW, end)
+        # Ids may lie days apart: the next window begins where there is a message.
+        first = connection.execute(
+            "SELECT min(seq) FROM message WHERE seq > ?", (progress.after,)
+        ).fetchone()[0]
+        if first is None:
+            break
+        upto = min(first - 1 + _WINDOW, end)
         values = {
             "after": progress.after,
             "upto": upto,
@@ -146,7 +148,7 @@ def delete(ledger: Ledger, seqs: Sequence[int], content_only: bool) -> tuple[int
 
 def _note_going(connection: Connection, seqs: Sequence[int]) -> None:
     """The batch as a table that the deletions share, in the writer's own temporary schema."""
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS going (seq INTEGER PRIMARY KEY)")
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS going (seq BIGINT PRIMARY KEY)")
     connection.execute("DELETE FROM going")
     for start, size in cuts(len(seqs)):
         marks = ", ".join(["(?)"] * size)
@@ -155,11 +157,6 @@ def _note_going(connection: Connection, seqs: Sequence[int]) -> None:
             f" AND NOT {_UNFINISHED_OF_MESSAGE}",
             seqs[start : start + size],
         )
-
-
-def give_back(ledger: Ledger) -> None:
-    """A part of the file's free pages, outside of the deletion."""
-    sqlite.free_pages(ledger.connection, _FREED_PAGES)
 
 
 def discard(connection: Connection, folder: ContentFolder, files: Iterable[str]) -> None:

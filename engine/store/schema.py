@@ -22,12 +22,13 @@ from sqlalchemy import (
     Table,
     Text,
     column,
+    text,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
 from engine.store.states import NOT_ROUTED, TROUBLED, UNFINISHED
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The migration this code was written for."""
 
 BLOCK: Final = 4096
@@ -90,6 +91,7 @@ content = Table(
     Column("content_type", Text, nullable=False),
     Column("charset", Text),
     _partial("content_file", "file", where=column("file IS NOT NULL", is_literal=True)),
+    postgresql_partition_by="RANGE (seq)",
 )
 
 delivery = Table(
@@ -108,8 +110,12 @@ delivery = Table(
     Column("begun", Integer, nullable=False),  # the attempt mark; 0: no send is under way
     Column("possible_duplicate", SmallInteger, nullable=False),
     Column("event", BigInteger, nullable=False),  # its newest event; 0: none yet
+    # the node that has it in hand; 0: nobody, or there is only one
+    Column("owner", BigInteger, nullable=False, server_default=text("0")),
     Index("delivery_channel", "channel", "message"),
-    _partial("delivery_outbox", "channel", "lane", "id", "state", where=state_in(*UNFINISHED)),
+    _partial(
+        "delivery_outbox", "owner", "channel", "lane", "id", "state", where=state_in(*UNFINISHED)
+    ),
     _partial(
         "delivery_troubled",
         "state",
@@ -133,6 +139,7 @@ event = Table(
     Column("mapping_version", Text, nullable=False),
     Column("route_version", Text, nullable=False),
     Index("event_delivery", "delivery"),
+    postgresql_partition_by="RANGE (id)",
 )
 
 exchange = Table(
@@ -153,6 +160,7 @@ exchange = Table(
     _partial(
         "exchange_reply_file", "reply_file", where=column("reply_file IS NOT NULL", is_literal=True)
     ),
+    postgresql_partition_by="RANGE (event)",
 )
 
 message_key = Table(
@@ -194,4 +202,37 @@ run = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("last_delivery", BigInteger, nullable=False),
     Column("last_event", BigInteger, nullable=False),
+)
+
+shared = MetaData()
+"""What only a database has that several engines write to."""
+
+node = Table(
+    "node",  # one row for each life of an engine process
+    shared,
+    Column("id", BigInteger, primary_key=True),  # never given again: also the epoch
+    Column("name", Text, nullable=False),  # of the process; two lives of it never overlap
+    Column("started_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),  # alive if later than the database's clock
+    Column("stopped_at", BigInteger),  # nothing is committed by this life any more
+    Column("died", SmallInteger, nullable=False),  # … and what it had in hand is not looked at yet
+    Column("mark", BigInteger, nullable=False),  # its commits, counted
+)
+
+counter = Table(
+    "counter",  # one row: the highest ids ever given
+    shared,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("delivery", BigInteger, nullable=False),
+    Column("event", BigInteger, nullable=False),
+)
+
+lease = Table(
+    "lease",  # what only one process may do at a time
+    shared,
+    Column("name", Text, primary_key=True),
+    Column("node", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),  # rises with every change of hands
 )

@@ -21,10 +21,11 @@ from engine.contract import (
     Query,
     State,
 )
-from engine.store import schema, sqlite
+from engine.store import schema
+from engine.store.database import Connection
 from engine.store.rows import CONTROL_ID, error_of, key_text, micros, moment, object_of
 from engine.store.schema import BLOCK
-from engine.store.sqlite import Connection
+from engine.store.statements import Read
 from engine.store.states import MESSAGE_STATES, NOT_ROUTED, TROUBLED, UNFINISHED
 
 _MOST: Final = 1000
@@ -112,7 +113,7 @@ def _seqs(connection: Connection, query: Query, span: Span, limit: int) -> list[
 def _merged(connection: Connection, selects: Sequence[Select[Any]], limit: int) -> list[int]:
     found: set[int] = set()
     for one in selects:
-        found.update(row[0] for row in sqlite.Read(one.limit(limit))(connection))
+        found.update(row[0] for row in Read(one.limit(limit))(connection))
     return sorted(found, reverse=True)[:limit]
 
 
@@ -197,7 +198,7 @@ def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSumma
     if not seqs:
         return []
     deliveries: dict[int, list[DeliverySummary]] = {seq: [] for seq in seqs}
-    rows = sqlite.Read(
+    rows = Read(
         select(
             _delivery.message,
             _delivery.id,
@@ -232,7 +233,7 @@ def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSumma
                 moment(received_at if at is None else at),
             )
         )
-    rows = sqlite.Read(
+    rows = Read(
         select(
             _message.seq,
             _message.id,

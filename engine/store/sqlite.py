@@ -1,4 +1,9 @@
-"""Everything that is true of SQLite only; PostgreSQL gets a module beside this one.
+"""Everything that is true of SQLite only.
+
+The driver gives the interpreter lock away and takes it back several times around every execution
+and for every row that is read, and beside a busy event loop each time may wait a whole switch
+interval.  So a batch costs one execution, seldom two or three, for each table and not one for each
+row, and the rows of a read come as one text.
 
 Durability: WAL with synchronous=FULL, so a commit returns after fsync.  Memory: bounded page
 caches, no memory map.  The WAL is folded back by the writer itself when it commits, the only
@@ -7,28 +12,30 @@ moment at which no other writer can keep it from being emptied.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Select
+from sqlalchemy import insert
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
-from engine.contract import StoreUnavailable
-from engine.store import failures
+from engine.contract import StoreRoom, StoreUnavailable
+from engine.store import database, failures, migrate
+from engine.store.database import Row
+from engine.store.statements import Change, Insert, Read, cuts
 
-Connection = sqlite3.Connection
 Error = sqlite3.Error
 
-REFUSALS: Final = (
+_REFUSALS: Final = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-"""One row or value was refused; anything else concerns the whole database."""
 
 DIALECT: Final = sqlite_dialect(paramstyle="qmark")
 WRITER_CACHE_KIB: Final = 16 * 1024
@@ -39,6 +46,9 @@ CHECKPOINT_PAGES: Final = 8000
 RESTART_AT: Final = 3
 """Readers that always overlap keep a commit from beginning the WAL anew; when it has grown to so
 many times `CHECKPOINT_PAGES`, the writer waits for them once (see `restart_wal`)."""
+
+_FREED_PAGES: Final = 2000
+"""Given back to the disk with each batch of retention (8 MB)."""
 
 _BUSY_SECONDS: Final = 10.0
 _RESTART_SECONDS: Final = 0.5
@@ -73,6 +83,7 @@ def connect_writer(path: Path) -> Connection:
         path,
         timeout=_BUSY_SECONDS,
         isolation_level="IMMEDIATE",
+        factory=Connection,
         check_same_thread=False,  # opened and closed beside the thread that uses it
         cached_statements=512,
     )
@@ -92,7 +103,7 @@ def connect_writer(path: Path) -> Connection:
     return connection
 
 
-def restart_wal(connection: Connection, path: Path) -> bool:
+def restart_wal(connection: database.Connection, path: Path) -> bool:
     """Empty the WAL if it is too long: no new reader begins on it, and those that are at it are
     waited for, `_RESTART_SECONDS` at most.  Called between transactions.  False when a reader was
     slower."""
@@ -115,6 +126,7 @@ def connect_reader(path: Path) -> Connection:
         uri=True,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
+        factory=Connection,
         check_same_thread=False,
         cached_statements=128,
     )
@@ -134,32 +146,111 @@ def fix_statistics(connection: Connection) -> None:
     connection.execute("ANALYZE sqlite_schema")
 
 
-class Read:
-    """A select without binary columns, compiled once; called with the values of its parameters.
+class _Many:
+    """One statement text for each number of rows, made when it is first needed."""
 
-    All rows come as one JSON text in one step: Python's driver takes the interpreter lock again for
-    every row, and beside a busy event loop each time may wait a whole switch interval.
-    """
+    def __init__(self, head: str, row: str, tail: str, columns: int) -> None:
+        self._head, self._row, self._tail = head, row, tail
+        self._exact = 32 if columns > 8 else 64
+        self._texts: dict[int, str] = {}
 
-    def __init__(self, select: Select[Any]) -> None:
-        compiled = select.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-        columns = ", ".join(f"c{number}" for number in range(len(select.selected_columns)))
-        self._text = (
+    def execute(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+        """Returns how many rows changed."""
+        changed = 0
+        for start, size in cuts(len(rows), self._exact):
+            text = self._texts.get(size)
+            if text is None:
+                text = f"{self._head}{', '.join([self._row] * size)}{self._tail}"
+                self._texts[size] = text
+            values = list(chain.from_iterable(rows[start : start + size]))
+            # executemany with one row: it does not ask for the last row id, which costs the lock
+            changed += connection.executemany(text, (values,)).rowcount
+        return changed
+
+
+class _Picked:
+    """A select whose rows are packed into one JSON text."""
+
+    def __init__(self, read: Read) -> None:
+        compiled = read.select.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+        columns = ", ".join(f"c{number}" for number in range(len(read.select.selected_columns)))
+        self.text = (
             f"WITH picked({columns}) AS ({compiled.string}) "  # noqa: S608
             f"SELECT json_group_array(json_array({columns})) FROM picked"
         )
-        self._names = compiled.positiontup or []
-        self._values = compiled.params
+        self.names = compiled.positiontup or []
+        self.values = compiled.params
 
-    def __call__(self, connection: Connection, **values: Any) -> list[list[Any]]:
-        known = {**self._values, **values}
-        bound = [known[name] for name in self._names]
-        (packed,) = connection.execute(self._text, bound).fetchone()
+
+class Connection(sqlite3.Connection):
+    """`engine.store.database.Connection`."""
+
+    def read(self, read: Read, values: Mapping[str, Any], /) -> Sequence[Sequence[Any]]:
+        picked: _Picked = read.compiled
+        if not isinstance(picked, _Picked):
+            read.compiled = picked = _Picked(read)
+        known = {**picked.values, **values}
+        bound = [known[name] for name in picked.names]
+        (packed,) = self.execute(picked.text, bound).fetchone()
         rows: list[list[Any]] = orjson.loads(packed)
         return rows
 
+    def insert(self, insert: Insert, rows: Sequence[Row], /) -> None:
+        if not isinstance(insert.compiled, _Many):
+            insert.compiled = _inserting(insert)
+        insert.compiled.execute(self, rows)
 
-def free_pages(connection: Connection, pages: int) -> None:
+    def change(self, change: Change, rows: Sequence[Row], /) -> int:
+        if not isinstance(change.compiled, _Many):
+            change.compiled = _changing(change)
+        changed: int = change.compiled.execute(self, rows)
+        return changed
+
+    def claim_keys(self, keys: Sequence[Row], /) -> Mapping[bytes, tuple[str, int]]:
+        """There is one writer: nobody else makes a key known."""
+        known: dict[bytes, tuple[str, int]] = {}
+        for start, size in cuts(len(keys)):
+            marks = ", ".join("?" * size)
+            rows = self.execute(
+                f"SELECT digest, message, at FROM dedup WHERE digest IN ({marks})",  # noqa: S608
+                [key[0] for key in keys[start : start + size]],
+            )
+            known.update((digest, (message, at)) for digest, message, at in rows)
+        return known
+
+    def take_over(self, owners: Sequence[int], to: int, *, flag: bool, limit: int) -> int:
+        """There is nobody to take from."""
+        return 0
+
+    def claim(self, channel: str, to: int, limit: int) -> Sequence[int]:
+        return ()
+
+    def committed(self, mark: int, /) -> bool:
+        """A commit of the engine's own file never ends unknown."""
+        return False
+
+    def reserve(self, seqs: int, deliveries: int, events: int, /) -> None:
+        return None
+
+
+def _inserting(given: Insert) -> _Many:
+    text = str(insert(given.table).compile(dialect=DIALECT))
+    head, _, row = text.partition(" VALUES ")
+    return _Many(head + " VALUES ", row, given.tail, len(given.table.columns))
+
+
+def _changing(given: Change) -> _Many:
+    # UPDATE comes first: the driver counts changed rows only of what begins so
+    return _Many(
+        f"UPDATE delivery SET {given.settings}"  # noqa: S608
+        f" FROM (WITH given ({', '.join(given.columns)}) AS (VALUES ",
+        f"({', '.join('?' * len(given.columns))})",
+        f") SELECT * FROM given) AS new WHERE {given.where}",  # noqa: S608
+        len(given.columns),
+    )
+
+
+def free_pages(connection: database.Connection, pages: int) -> None:
     """Give at most ``pages`` unused pages of the file back to the disk."""
     connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
 
@@ -169,12 +260,7 @@ def files(path: Path) -> Sequence[Path]:
     return (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm"))
 
 
-def is_damaged(error: sqlite3.Error) -> bool:
-    """Whether the connection should be opened again before it is used."""
-    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN"))
-
-
-def translate(error: sqlite3.Error) -> StoreUnavailable:
+def translate(error: Exception) -> StoreUnavailable:
     """The documented error for any of the driver's; its text may hold values, so it is left out."""
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     if name.startswith("SQLITE_FULL"):
@@ -196,3 +282,87 @@ def translate(error: sqlite3.Error) -> StoreUnavailable:
     if name.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH")):
         return failures.unavailable("STORE-CONSTRAINT", f"the database refused a row ({name})")
     return failures.unavailable("STORE-IO", f"the database failed ({name})")
+
+
+class SqliteDatabase:
+    """`engine.store.database.Database`: one file, one engine."""
+
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    nodes: None = None
+    files = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prepare(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        bring_up_to_date(self.path)
+
+    def connect_writer(self) -> Connection:
+        return connect_writer(self.path)
+
+    def connect_reader(self) -> Connection:
+        return connect_reader(self.path)
+
+    def tidy(self, connection: database.Connection) -> bool:
+        return restart_wal(connection, self.path)
+
+    def give_back(self, connection: database.Connection) -> None:
+        free_pages(connection, _FREED_PAGES)
+
+    def room(self) -> StoreRoom:
+        """Two or three system calls; cheap enough for once a second."""
+        try:
+            disk = os.statvfs(self.path.parent)
+        except OSError as error:
+            raise failures.unusable(error) from None
+        used = 0
+        for file in files(self.path):
+            try:
+                used += file.stat().st_size
+            except FileNotFoundError:
+                continue  # no WAL yet
+        return StoreRoom(
+            bytes_free=disk.f_bavail * disk.f_frsize,
+            bytes_total=disk.f_blocks * disk.f_frsize,
+            bytes_used=used,
+        )
+
+    def is_refusal(self, error: Exception) -> bool:
+        return isinstance(error, _REFUSALS)
+
+    def is_lost(self, error: Exception) -> bool:
+        return getattr(error, "sqlite_errorname", "").startswith(
+            ("SQLITE_IOERR", "SQLITE_CANTOPEN")
+        )
+
+    def translate(self, error: Exception) -> StoreUnavailable:
+        return translate(error)
+
+
+def bring_up_to_date(path: Path) -> None:
+    """Blocking; only while no store is open on ``path``.
+
+    Raises StoreUnavailable when the database was written by a newer engine; a migration that
+    fails leaves the database as it was.
+    """
+    connection = connect_writer(path)
+    try:
+        if migrate.is_current(_revision(connection)):
+            return
+        connection.execute("BEGIN IMMEDIATE")  # by hand: the driver begins none for CREATE TABLE
+        migrate.upgrade("sqlite://", lambda: connection)
+        connection.commit()
+        fix_statistics(connection)
+    finally:
+        connection.close()
+
+
+def _revision(connection: Connection) -> str | None:
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR":  # no such table
+            raise
+        return None
+    return None if row is None else str(row[0])

@@ -1,23 +1,18 @@
-"""Statements that write many rows at once.
+"""Statements that are executed often: compiled once for each database.
 
-The driver gives the interpreter lock away and takes it back several times around every execution,
-and beside a busy event loop each time may wait a whole switch interval.  So a batch costs one
-execution, seldom two or three, for each table and not one for each row.  Above a small number, rows
-are cut into powers of two, so that few statements exist and the driver keeps all of them prepared.
+A batch of rows is written by one statement for each table, in whatever form the database takes it
+fastest; that form is the database's own module's affair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Select, Table
 
 from engine.store import schema
-from engine.store.sqlite import DIALECT, Connection
-
-Row = tuple[Any, ...]
+from engine.store.database import Connection, Row
 
 _EXACT: Final = 32  # rows below which every number has its own statement
 _LARGEST: Final = 128  # rows of one statement: a prepared one costs about 130 bytes a value
@@ -25,7 +20,7 @@ _LARGEST: Final = 128  # rows of one statement: a prepared one costs about 130 b
 
 def cuts(rows: int, exact: int = _EXACT, largest: int = _LARGEST) -> Iterator[tuple[int, int]]:
     """(start, size) of the parts that ``rows`` is cut into, largest first: powers of two, then a
-    rest below ``exact``."""
+    rest below ``exact``.  So few statements exist, and a driver keeps all of them prepared."""
     start = 0
     size = largest
     while start < rows:
@@ -36,60 +31,59 @@ def cuts(rows: int, exact: int = _EXACT, largest: int = _LARGEST) -> Iterator[tu
         start += size
 
 
-class _Many:
-    """One statement text for each size, made when it is first needed."""
+class Read:
+    """A select without binary columns; called with the values of its parameters."""
 
-    def __init__(self, head: str, row: str, tail: str, columns: int) -> None:
-        self._head, self._row, self._tail = head, row, tail
-        self._exact = _EXACT if columns > 8 else 2 * _EXACT
-        self._texts: dict[int, str] = {}
+    __slots__ = ("compiled", "select")
 
-    def execute(self, connection: Connection, rows: Sequence[Row]) -> int:
-        """Returns how many rows changed."""
-        changed = 0
-        for start, size in cuts(len(rows), self._exact):
-            text = self._texts.get(size)
-            if text is None:
-                text = f"{self._head}{', '.join([self._row] * size)}{self._tail}"
-                self._texts[size] = text
-            values = list(chain.from_iterable(rows[start : start + size]))
-            # executemany with one row: it does not ask for the last row id, which costs the lock
-            changed += connection.executemany(text, (values,)).rowcount
-        return changed
+    def __init__(self, select: Select[Any]) -> None:
+        self.select = select
+        self.compiled: Any = None
+        """Belongs to the database's module."""
+
+    def __call__(self, connection: Connection, **values: Any) -> Sequence[Sequence[Any]]:
+        return connection.read(self, values)
 
 
-class Insert(_Many):
-    """``INSERT INTO table``, one tuple for each row, in the order of the table's columns."""
+class Insert:
+    """``INSERT INTO table``, one tuple for each row, in the order of the table's columns; ``tail``
+    says what happens to a row that is there already."""
 
-    def __init__(self, table: Table, conflict: str = "") -> None:
-        text = str(insert(table).compile(dialect=DIALECT))
-        head, _, row = text.partition(" VALUES ")
-        super().__init__(head + " VALUES ", row, conflict, len(table.columns))
+    __slots__ = ("compiled", "table", "tail")
+
+    def __init__(self, table: Table, tail: str = "") -> None:
+        self.table = table
+        self.tail = tail
+        self.compiled: Any = None
+
+    def execute(self, connection: Connection, rows: Sequence[Row]) -> None:
+        if rows:
+            connection.insert(self, rows)
 
 
 _STICKY: Final = ("possible_duplicate",)
 """Flags that a later step does not take away."""
 
 
-class Change(_Many):
+class Change:
     """``UPDATE delivery``: each tuple is (id, value …), applied where the state is one of
     ``states``; the count of changed rows shows whether all of them were."""
 
+    __slots__ = ("columns", "compiled", "settings", "where")
+
     def __init__(self, columns: Sequence[str], states: Sequence[str]) -> None:
-        names = ", ".join(columns)
-        settings = ", ".join(
+        listed = ", ".join(f"'{state}'" for state in states)
+        self.columns = ("id", *columns)
+        self.settings = ", ".join(
             f"{name} = delivery.{name} | new.{name}" if name in _STICKY else f"{name} = new.{name}"
             for name in columns
         )
-        listed = ", ".join(f"'{state}'" for state in states)
-        # UPDATE comes first: the driver counts changed rows only of what begins so
-        super().__init__(
-            f"UPDATE delivery SET {settings} FROM (WITH given (id, {names}) AS (VALUES ",  # noqa: S608
-            f"({', '.join('?' * (len(columns) + 1))})",
-            ") SELECT * FROM given) AS new"  # noqa: S608
-            f" WHERE delivery.id = new.id AND delivery.state IN ({listed})",
-            len(columns) + 1,
-        )
+        self.where = f"delivery.id = new.id AND delivery.state IN ({listed})"
+        self.compiled: Any = None
+
+    def execute(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Returns how many rows changed."""
+        return connection.change(self, rows) if rows else 0
 
 
 INSERT_MESSAGES: Final = Insert(schema.message)
@@ -109,5 +103,5 @@ WIDEN_BLOCKS: Final = Insert(
 REMEMBER_KEYS: Final = Insert(
     schema.dedup,
     " ON CONFLICT (digest) DO UPDATE SET message = excluded.message, at = excluded.at,"
-    " expires_at = excluded.expires_at",
+    " expires_at = excluded.expires_at WHERE dedup.message <> excluded.message",
 )

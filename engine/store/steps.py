@@ -63,6 +63,7 @@ def reroute(
     if kept is None:
         raise failures.purged()
     # It had no deliveries, so their ids can follow each other now as they would have then.
+    ledger.reserve(0, len(deliveries), len(deliveries))
     first = ledger.delivery + 1
     numbers = range(first, first + len(deliveries))
     ledger.delivery += len(deliveries)
@@ -73,7 +74,7 @@ def reroute(
     rows, events = [], []
     for number, wanted in zip(numbers, deliveries, strict=True):
         ledger.event += 1
-        rows.append(delivery_row(number, seq, wanted, ledger.event))
+        rows.append(delivery_row(number, seq, wanted, ledger.node, ledger.event))
         event = Event(DeliveryId(number), message_id, State.QUEUED, ledger.now(), actor=actor)
         events.append(event_row(ledger.event, event))
     INSERT_DELIVERIES.execute(ledger.connection, rows)
@@ -100,11 +101,19 @@ def _take(
     attempt: int,
     possible_duplicate: bool,
 ) -> None:
+    ledger.reserve(events=1)
     ledger.event += 1
     ledger.connection.execute(
         "UPDATE delivery SET state = ?, attempt = ?, next_at = NULL, begun = 0,"
-        " possible_duplicate = ?, event = ? WHERE id = ?",
-        (state.value, attempt, int(possible_duplicate), ledger.event, found.delivery),
+        " possible_duplicate = ?, event = ?, owner = ? WHERE id = ?",
+        (
+            state.value,
+            attempt,
+            int(possible_duplicate),
+            ledger.event,
+            ledger.node,
+            found.delivery,
+        ),
     )
     event = Event(
         found.delivery,

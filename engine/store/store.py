@@ -1,12 +1,12 @@
-"""The message store: `MessageStore` of the contract on SQLite."""
+"""The message store: `MessageStore` of the contract on any `Database`."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from engine.contract import (
@@ -29,41 +29,46 @@ from engine.contract import (
     StoreRoom,
     Waiting,
 )
-from engine.store import migrate, reading, recovery, retention, room, search, sqlite, steps
+from engine.store import failures, reading, recovery, retention, search, steps
 from engine.store.content import LARGE, ContentFolder
+from engine.store.database import Database
 from engine.store.ledger import Ledger
 from engine.store.lock import FolderLock
+from engine.store.membership import Membership
 from engine.store.readers import Readers
 from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
 from engine.store.writer import Writer
+
+RECOVERY_SECONDS = 60.0
+"""How long one engine may take to take over what dead ones had in hand."""
 
 
 class SqlStore:
     """Made by `engine.store.open_store`; used from one event loop, opened before anything else."""
 
     def __init__(
-        self, path: Path, data: Path, *, now: Callable[[], datetime] | None = None
+        self, database: Database, data: Path, *, now: Callable[[], datetime] | None = None
     ) -> None:
-        self.path = path
+        self.database = database
         self._now = now or (lambda: datetime.now(UTC))
         self._data = data
         self._lock = FolderLock(data)
         self._folder = ContentFolder(data / "content")
-        self._readers = Readers(path)
+        self._readers = Readers(database)
         self._writer = self._new_writer()
         self._subscribers: list[Committed] = []
         self._clean = True
         self._disowned = False
+        self._relays: Callable[[ChannelName], bool] = lambda _: True
+        nodes = database.nodes
+        self.members = None if nodes is None else Membership(database, nodes)
+        """None where there is only one engine."""
         self._is_open = False
         self._shelf = 0
         self._progress: dict[tuple[ChannelName | None, bool], retention.Progress] = {}
 
     def _new_writer(self) -> Writer:
-        return Writer(
-            lambda: sqlite.connect_writer(self.path),
-            self._finished,
-            lambda connection: sqlite.restart_wal(connection, self.path),
-        )
+        return Writer(self.database, self._finished, self._tell)
 
     # --- life -------------------------------------------------------------------------------
 
@@ -75,24 +80,31 @@ class SqlStore:
         self._readers.open()
         self._writer = self._new_writer()
         self._writer.start(ledger)
+        if self.members is not None:
+            self.members.open()
         self._is_open = True
 
     def _open(self) -> Ledger:
         try:
             self._data.mkdir(parents=True, exist_ok=True)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.take()
         except OSError as error:
-            raise room.unusable(error) from None
+            raise failures.unusable(error) from None
         try:
-            migrate.bring_up_to_date(self.path)
-            ledger = Ledger(sqlite.connect_writer(self.path), self._now)
+            self.database.prepare()
+            if self.database.nodes is not None:
+                # Its name is its folder, and the folder is locked: its life before is over.
+                node = self.database.nodes.begin(f"{gethostname()}:{self._data.absolute()}")
+                ledger = Ledger(self.database.connect_writer(), self._now)
+                ledger.node, ledger.relays = node, lambda channel: self._relays(channel)
+                return ledger
+            ledger = Ledger(self.database.connect_writer(), self._now)
             ledger.load()
             self._clean = recovery.start_run(ledger)
             ledger.connection.commit()
-        except sqlite3.Error as error:
+        except self.database.errors as error:
             self._lock.release()
-            raise sqlite.translate(error) from None
+            raise self.database.translate(error) from None
         except BaseException:
             self._lock.release()
             raise
@@ -103,12 +115,15 @@ class SqlStore:
         if not self._is_open:
             return
         self._is_open = False
-        stopping = None if self._disowned else self._put(Job, recovery.stop_run)
+        alone = self.members is None
+        stopping = self._put(Job, recovery.stop_run) if alone and not self._disowned else None
         # readers first: the last connection to close folds the WAL into the database
         await asyncio.to_thread(self._readers.close)
         stopped = await self._writer.stop(grace)
         if stopping is not None and stopping.done():
             stopping.exception()  # a full disk: the next start finds an unclean stop, as it is
+        if self.members is not None:
+            await self.members.close(clean=stopped and not self._disowned)
         if stopped:
             self._lock.release()
 
@@ -122,7 +137,7 @@ class SqlStore:
 
     async def accept(self, new: NewMessage) -> Stored:
         payload = new.message.payload
-        file = await self._kept(payload) if len(payload.body) > LARGE else None
+        file = await self._kept(payload) if self._is_large(payload) else None
         stored: Stored = await self._put(Accepting, new, file)
         return stored
 
@@ -168,6 +183,8 @@ class SqlStore:
     async def recover(self) -> Mapping[str, int]:
         """``uncertain``: sends that were under way; ``possible_duplicate``: deliveries flagged
         after an unclean stop; ``unclean``: 1 after one, else 0."""
+        if self.members is not None:
+            return await self._take_over(self.members)
         uncertain: int = await self._put(Job, recovery.hold_begun)
         flagged = 0
         after = 0
@@ -185,6 +202,50 @@ class SqlStore:
             Job, lambda ledger: recovery.flag_unfinished(ledger, after)
         )
         return step
+
+    async def _take_over(self, members: Membership) -> Mapping[str, int]:
+        """What dead nodes and stopped ones had in hand, by one living node at a time."""
+        counts = dict.fromkeys(("uncertain", "possible_duplicate", "unclean", "taken"), 0)
+        nodes = self.database.nodes
+        epoch = await members.acquire("recovery", RECOVERY_SECONDS)
+        if epoch is None or nodes is None:
+            return counts
+        try:
+            dead = await members.bury()
+            if dead:
+                counts["unclean"] = 1
+                counts["uncertain"] = await self._put(
+                    Job, lambda ledger: recovery.hold_begun(ledger, dead)
+                )
+                taken = await self._take_all(dead, flag=True)
+                counts["possible_duplicate"] = counts["taken"] = taken
+                await self._put(Job, lambda ledger: nodes.buried(ledger.connection, dead))
+            stopped = await members.stopped()
+            if stopped:
+                counts["taken"] += await self._take_all(stopped, flag=False)
+        finally:
+            await members.release("recovery", epoch)
+        return counts
+
+    async def _take_all(self, owners: Sequence[int], *, flag: bool) -> int:
+        total = 0
+        while count := await self._put(
+            Job, lambda ledger: recovery.take_over(ledger, owners, flag=flag)
+        ):
+            total += count
+        return total
+
+    def relay(self, channels: Callable[[ChannelName], bool]) -> None:
+        """Whose new deliveries this engine has in hand from the beginning: those of ``channels``.
+        The others are nobody's until an engine claims them."""
+        self._relays = channels
+
+    async def claim(self, channel: ChannelName, *, limit: int) -> Sequence[DeliveryId]:
+        """Take deliveries that nobody has in hand; they are in this engine's outbox then."""
+        taken: Sequence[DeliveryId] = await self._put(
+            Job, lambda ledger: ledger.connection.claim(channel, ledger.node, limit)
+        )
+        return taken
 
     async def relane(self, channel: ChannelName, lanes: int) -> int:
         total = 0
@@ -209,7 +270,7 @@ class SqlStore:
         count, files = await self._put(
             Job, lambda ledger: retention.delete(ledger, seqs, content_only)
         )
-        await self._put(Job, retention.give_back)
+        await self._put(Job, lambda ledger: self.database.give_back(ledger.connection))
         if files:
             await self._readers.run(retention.discard, self._folder, files)
         deleted: int = count
@@ -223,15 +284,18 @@ class SqlStore:
     async def _kept_of(self, event: Event) -> Sequence[str | None]:
         """The files of what was sent and of the reply, where they are large."""
         payloads = (event.sent, event.reply)
-        if not any(map(_is_large, payloads)):
+        if not any(map(self._is_large, payloads)):
             return ()
         return [
-            await self._kept(payload) if payload and _is_large(payload) else None
+            await self._kept(payload) if payload and self._is_large(payload) else None
             for payload in payloads
         ]
 
     async def _kept(self, payload: Payload) -> str:
         return await self._readers.call(lambda: self._folder.keep(payload.body))
+
+    def _is_large(self, payload: Payload | None) -> bool:
+        return payload is not None and self.database.files and len(payload.body) > LARGE
 
     def _put(self, kind: Callable[..., Request], *arguments: Any) -> asyncio.Future[Any]:
         future = self._writer.future()
@@ -266,7 +330,9 @@ class SqlStore:
     async def outbox(
         self, channel: ChannelName, lane: int, *, after: int, limit: int
     ) -> Sequence[OutboxEntry]:
-        return await self._readers.run(reading.outbox, channel, lane, after, limit)
+        nodes = self.database.nodes
+        owner = 0 if nodes is None else nodes.node
+        return await self._readers.run(reading.outbox, channel, lane, after, limit, owner)
 
     async def load(self, message_id: MessageId) -> Message:
         return await self._readers.run(reading.load, self._folder, message_id)
@@ -292,8 +358,4 @@ class SqlStore:
         return await self._readers.run(reading.sources)
 
     async def room(self) -> StoreRoom:
-        return await self._readers.call(lambda: room.measure(self.path))
-
-
-def _is_large(payload: Payload | None) -> bool:
-    return payload is not None and len(payload.body) > LARGE
+        return await self._readers.call(self.database.room)

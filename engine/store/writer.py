@@ -3,20 +3,26 @@
 The event loop puts requests in a queue; the thread takes all that wait (bounded), writes them in
 one transaction, and wakes the loop once for each commit.  A request that fails harms no other in
 its batch; a commit that fails (disk full) fails its whole batch and the writer goes on.
+
+A connection that is lost is opened again, with a pause between the tries, in which everything is
+refused at once.  When it is lost during a commit, nobody knows whether it was made: the writer
+looks as soon as it can; until then it answers nobody for a while, then UNAVAILABLE.  If the commit
+turns out to have been made after that answer, the subscribers still hear of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from engine.contract import StoreError
-from engine.store import failures, sqlite
+from engine.store import failures
+from engine.store.database import CommitUnknown, Connection, Database
 from engine.store.ledger import Ledger
 from engine.store.requests import Request
 
@@ -25,22 +31,27 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 BATCHES_UNTIL_TIDY: Final = 1000
 """After a tidying that could not be done, so that a reader that stays costs no more than once."""
 
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 2.0
+"""Seconds between two tries to connect."""
+DOUBT_SECONDS: Final = 10.0
+"""How long those wait whose commit may have been made or not."""
+
 Finished = Callable[[Sequence[Request]], None]
 
 
 class Writer:
-    """``connect`` opens the connection; ``finished`` is called on the loop with each batch, and
-    answers its requests; ``tidy`` is called in the thread after each, and says whether it could."""
+    """``finished`` is called on the loop with each batch, and answers its requests; ``late`` with
+    one that was refused since nobody knew its outcome, and that turned out to be committed."""
 
-    def __init__(
-        self,
-        connect: Callable[[], sqlite.Connection],
-        finished: Finished,
-        tidy: Callable[[sqlite.Connection], bool],
-    ) -> None:
-        self._connect = connect
+    def __init__(self, database: Database, finished: Finished, late: Finished) -> None:
+        self._database = database
         self._finished = finished
-        self._tidy = tidy
+        self._late = late
+        self._doubt: tuple[int, Sequence[Request]] | None = None
+        self._failure: StoreError | None = None  # of the last try to connect
+        self._pause = 0.0
+        self._again_at = 0.0
         self._untidy = 0  # batches until it is tried again
         self._waiting: SimpleQueue[Request | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -115,31 +126,38 @@ class Writer:
         if self._stopped is not None:
             self._on_loop(self._stopped.set)
 
-    def _tidied(self, connection: sqlite.Connection) -> None:
+    def _tidied(self, connection: Connection) -> None:
         if self._untidy or self._broken:
             self._untidy = max(0, self._untidy - 1)
             return
         try:
-            done = self._tidy(connection)
-        except sqlite3.Error:
+            done = self._database.tidy(connection)
+        except self._database.errors:
             done = False  # a full or failing disk: the next commit says so to whom it concerns
         if not done:
             self._untidy = BATCHES_UNTIL_TIDY
 
     def _commit(self, ledger: Ledger, batch: Sequence[Request]) -> None:
-        connection = ledger.connection
+        database = self._database
         failure: StoreError
+        alone = False
         try:
             if self._broken:
-                ledger.connection = connection = self._connect()
-                self._broken = False
+                self._reconnect(ledger)
             ledger.write(batch)  # the first change begins the transaction
-            connection.commit()
+            ledger.connection.commit()
             self.commits += 1
             return
-        except sqlite3.Error as error:
-            failure, alone = sqlite.translate(error), isinstance(error, sqlite.REFUSALS)
-            self._broken = sqlite.is_damaged(error)
+        except StoreError as error:  # no connection
+            failure = error
+        except CommitUnknown as unknown:
+            self._broken = True
+            if self._was_committed(ledger, unknown.mark, batch):
+                return
+            failure = failures.unknown_commit()
+        except database.errors as error:
+            failure, alone = database.translate(error), database.is_refusal(error)
+            self._broken = database.is_lost(error)
         except Exception as error:
             # The thread must outlive every request: whoever it was, he alone is refused.
             failure, alone = _unstorable(error), True
@@ -153,11 +171,48 @@ class Writer:
         for request in batch:
             request.failure = failure
 
+    def _reconnect(self, ledger: Ledger) -> None:
+        """Raises StoreUnavailable, without a try when the last one was a moment ago."""
+        if self._failure is not None and time.monotonic() < self._again_at:
+            raise self._failure
+        try:
+            ledger.connection = self._database.connect_writer()
+            if self._doubt is not None:
+                mark, batch = self._doubt
+                committed = ledger.connection.committed(mark)
+                self._doubt = None
+                if committed:
+                    self._on_loop(self._late, batch)
+        except self._database.errors as error:
+            self._failure = self._database.translate(error)
+            self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * self._pause))
+            self._again_at = time.monotonic() + self._pause
+            raise self._failure from None
+        self._failure, self._pause, self._broken = None, 0.0, False
+
+    def _was_committed(self, ledger: Ledger, mark: int, batch: Sequence[Request]) -> bool:
+        """Look until it is known, `DOUBT_SECONDS` at most."""
+        ledger.forget()
+        ledger.connection.close()
+        deadline = time.monotonic() + DOUBT_SECONDS
+        while True:
+            try:
+                ledger.connection = self._database.connect_writer()
+                committed = ledger.connection.committed(mark)
+            except self._database.errors:
+                if time.monotonic() > deadline:
+                    self._doubt = (mark, batch)
+                    return False
+                time.sleep(FIRST_PAUSE)
+            else:
+                self._broken = False
+                return committed
+
     def _roll_back(self, ledger: Ledger) -> None:
         ledger.forget()
         try:
             ledger.connection.rollback()
-        except sqlite3.Error:
+        except self._database.errors:
             self._broken = True
         if self._broken:  # it may hold a stale view of the files: the next batch opens a new one
             ledger.connection.close()

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from engine.contract import (
@@ -107,25 +106,11 @@ class VagueStore(SqlStore):
         return await super().search(replace(query, keys=keys))
 
 
-def early(folder: Path) -> SqlStore:
-    return EarlyStore(folder / "carebus.db", folder)
-
-
-def forgetful(folder: Path) -> SqlStore:
-    return ForgetfulStore(folder / "carebus.db", folder)
-
-
-def obliging(folder: Path) -> SqlStore:
-    return ObligingStore(folder / "carebus.db", folder)
-
-
-def repeating(folder: Path) -> SqlStore:
-    return RepeatingStore(folder / "carebus.db", folder)
-
-
-def thorough(folder: Path) -> SqlStore:
-    return ThoroughStore(folder / "carebus.db", folder)
-
-
-def vague(folder: Path) -> SqlStore:
-    return VagueStore(folder / "carebus.db", folder)
+WRONG: dict[str, type[SqlStore]] = {
+    "early": EarlyStore,
+    "forgetful": ForgetfulStore,
+    "obliging": ObligingStore,
+    "repeating": RepeatingStore,
+    "thorough": ThoroughStore,
+    "vague": VagueStore,
+}

@@ -52,6 +52,7 @@ HOMES: dict[str, set[str]] = {
     "pika": {"engine.broker"},
     "pint": {"engine.mapping"},
     "prometheus_client": {"engine.api", "engine.observe"},
+    "psycopg": {"engine.store"},
     "pypinyin": {"engine.mapping"},
     "pytest": {"engine.testing"},
     "rich": {"engine.cli", "engine.demo"},

@@ -19,7 +19,7 @@ from engine.contract import (
     Stage,
     State,
 )
-from engine.store import SqlStore
+from engine.store import SqliteDatabase, SqlStore
 from engine.testing.store import GRACE, new_message, step
 from tests.unit.cli.conftest import Carebus
 from tests.unit.cli.test_project_commands import ADT, change, project
@@ -34,7 +34,7 @@ NO_SEX = ADT.replace("|M\n", "|X\n")
 async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     """An engine's store: two messages that were sent, one that could not be mapped, one queued,
     and one of long ago whose content retention has deleted."""
-    store = SqlStore(tmp_path / "var" / "carebus.db", tmp_path / "var")
+    store = SqlStore(SqliteDatabase(tmp_path / "var" / "carebus.db"), tmp_path / "var")
     (tmp_path / "var").mkdir()
     await store.open()
     for number in range(4):

@@ -50,7 +50,7 @@ def test_given_values_win_and_empty_ones_do_not(tmp_path: Path) -> None:
         ("CAREBUS_BROKER_URL", "redis://localhost", "P001"),
         ("CAREBUS_BROKER_URL", f"amqp:engine:{SECRET}@rabbit", "P001"),
         ("CAREBUS_STORE_URL", "carebus.db", "P001"),
-        ("CAREBUS_STORE_URL", f"postgresql://engine:{SECRET}@db/carebus", "P004"),
+        ("CAREBUS_STORE_URL", f"mysql://engine:{SECRET}@db/carebus", "P001"),
         ("CAREBUS_API_LISTEN", "8600", "P001"),
         ("CAREBUS_API_LISTEN", "127.0.0.1:99999", "P001"),
         ("CAREBUS_API_LISTEN", "http://127.0.0.1:8600", "P001"),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.store import SqlStore
+from engine.store import SqliteDatabase, SqlStore
 from engine.testing.store import GRACE
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.open()
     yield store
     await store.close(GRACE)

@@ -18,7 +18,7 @@ from engine.contract import (
     StoreUnavailable,
     UnknownMessage,
 )
-from engine.store import SqlStore, retention
+from engine.store import SqliteDatabase, SqlStore, retention
 from engine.store.content import LARGE, ContentFolder
 from engine.store.requests import Job
 from engine.testing.store import GRACE, START, identity, new_message, step, whole_outbox
@@ -134,7 +134,7 @@ async def test_retention_is_by_channel(store: SqlStore) -> None:
 
 
 async def test_ids_of_what_was_purged_are_not_given_again(tmp_path: Path) -> None:
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.open()
     stored = [await store.accept(new_message(number)) for number in range(3)]
     for one in stored:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.contract import NewMessage, StoreUnavailable
-from engine.store import SqlStore
+from engine.store import SqliteDatabase, SqlStore
 from engine.testing.store import GRACE, START, new_message
 
 HOUR = timedelta(hours=1)
@@ -47,7 +47,7 @@ async def test_a_copy_of_a_message_that_was_not_stored_is_the_first(store: SqlSt
 
 async def test_expired_keys_are_swept(tmp_path: Path) -> None:
     now = START
-    store = SqlStore(tmp_path / "carebus.db", tmp_path, now=lambda: now)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path, now=lambda: now)
     await store.open()
 
     def kept(connection: sqlite3.Connection) -> int:

@@ -20,7 +20,7 @@ from engine.store import migrate, schema, sqlite
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "carebus.db"
-    migrate.bring_up_to_date(path)
+    sqlite.bring_up_to_date(path)
     return path
 
 
@@ -60,8 +60,8 @@ def test_migrations_and_metadata_give_the_same_statements(path: Path, tmp_path: 
 
 def test_an_up_to_date_database_needs_no_migration_library(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from engine.store import migrate;"
-        f"migrate.bring_up_to_date(Path({str(path)!r})); sys.exit('alembic' in sys.modules)"
+        "import sys; from pathlib import Path; from engine.store import sqlite;"
+        f"sqlite.bring_up_to_date(Path({str(path)!r})); sys.exit('alembic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -72,14 +72,14 @@ def test_a_database_of_a_newer_engine_is_left_alone(path: Path) -> None:
     connection.commit()
     connection.close()
     with pytest.raises(StoreUnavailable, match="newer engine"):
-        migrate.bring_up_to_date(path)
+        sqlite.bring_up_to_date(path)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "carebus.db"
     path.write_bytes(b"not a database" * 500)
     with pytest.raises(sqlite3.DatabaseError) as caught:
-        migrate.bring_up_to_date(path)
+        sqlite.bring_up_to_date(path)
     assert sqlite.translate(caught.value).info.code == "STORE-DAMAGED"
 
 

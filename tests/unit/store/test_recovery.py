@@ -16,14 +16,14 @@ from engine.contract import (
     StoreUnavailable,
     UnknownMessage,
 )
-from engine.store import SqlStore, open_store
+from engine.store import SqliteDatabase, SqlStore, open_store
 from engine.store.lock import FolderLock
 from engine.testing.store import GRACE, OUTBOUND, new_message, step, whole_outbox
 from tests.unit.store.killed import abandon
 
 
 async def test_a_send_that_was_under_way_becomes_uncertain(tmp_path: Path) -> None:
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.open()
     begun, sent, unmarked, waiting = [await store.accept(new_message(n)) for n in range(4)]
     await store.begin(begun.deliveries[0], 3)
@@ -50,7 +50,7 @@ async def test_a_send_that_was_under_way_becomes_uncertain(tmp_path: Path) -> No
 
 
 async def test_a_clean_stop_flags_nothing(tmp_path: Path) -> None:
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.open()
     await store.accept(new_message(1))
     await store.close(GRACE)
@@ -104,7 +104,7 @@ async def test_a_replay_counts_anew_and_says_that_it_may_be_a_copy(store: SqlSto
 
 
 async def test_a_second_engine_is_refused(store: SqlStore, tmp_path: Path) -> None:
-    other = SqlStore(tmp_path / "carebus.db", tmp_path)
+    other = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     with pytest.raises(StoreUnavailable, match="another engine is running on"):
         await other.open()
     await store.close(GRACE)
@@ -137,7 +137,7 @@ def test_the_lock_of_a_killed_engine_is_free(tmp_path: Path) -> None:
 
 async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    store = SqlStore(tmp_path / "file" / "carebus.db", tmp_path / "file")
+    store = SqlStore(SqliteDatabase(tmp_path / "file" / "carebus.db"), tmp_path / "file")
     with pytest.raises(StoreUnavailable, match="data folder cannot be used"):
         await store.open()
 
@@ -145,14 +145,15 @@ async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 async def test_a_damaged_database_is_said_and_not_locked(tmp_path: Path) -> None:
     path = tmp_path / "carebus.db"
     path.write_bytes(b"not a database" * 500)
-    store = SqlStore(path, tmp_path)
+    store = SqlStore(SqliteDatabase(path), tmp_path)
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="STORE-DAMAGED"):
             await store.open()
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "postgresql://localhost/carebus", "sqlite:///:memory:"]
+    "url",
+    ["nonsense", "mysql://localhost/x", "postgresql://h/db?no_such=1", "sqlite:///:memory:"],
 )
 def test_urls_that_are_not_served(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="STORE-URL"):
@@ -160,5 +161,10 @@ def test_urls_that_are_not_served(url: str, tmp_path: Path) -> None:
 
 
 def test_urls_that_are(tmp_path: Path) -> None:
-    assert open_store("sqlite://", data=tmp_path).path == tmp_path / "carebus.db"
-    assert open_store("sqlite:////srv/x.db", data=tmp_path).path == Path("/srv/x.db")
+    for url, path in (
+        ("sqlite://", tmp_path / "carebus.db"),
+        ("sqlite:////srv/x.db", Path("/srv/x.db")),
+    ):
+        database = open_store(url, data=tmp_path).database
+        assert isinstance(database, SqliteDatabase)
+        assert database.path == path

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from engine.contract import ChannelName, Query, State
-from engine.store import SqlStore, ledger, migrate, reading, retention, schema, search, sqlite
+from engine.store import (
+    SqliteDatabase,
+    SqlStore,
+    ledger,
+    reading,
+    retention,
+    schema,
+    search,
+    sqlite,
+)
 from engine.store.requests import Accepting
 from engine.testing.store import GRACE, INBOUND, OUTBOUND, START, identity, new_message, step
 
@@ -25,7 +34,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 async def test_search_goes_through_blocks(tmp_path: Path) -> None:
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.open()
     # days apart, and not in order: a queue that was emptied late
     days = [0, 1, 2, 9, 9, 9, 9, 9, 20, 20, 20, 3, 3, 3, 3, 3, 3, 30, 30, 30, 30]
@@ -66,7 +75,7 @@ async def test_search_goes_through_blocks(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 async def test_a_purged_block_is_forgotten(tmp_path: Path) -> None:
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.open()
     for number in range(20):
         await store.accept(new_message(number, state=State.FILTERED, deliveries=()))
@@ -115,6 +124,10 @@ async def test_a_summary_shows_the_newest_event_of_each_delivery(store: SqlStore
 class Explained:
     """A connection that notes the plan of every statement it runs."""
 
+    read = sqlite.Connection.read
+    change = sqlite.Connection.change
+    claim_keys = sqlite.Connection.claim_keys
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.plans: list[str] = []
@@ -133,7 +146,7 @@ class Explained:
 @pytest.fixture
 def explained(tmp_path: Path) -> Iterator[Any]:
     path = tmp_path / "carebus.db"
-    migrate.bring_up_to_date(path)
+    sqlite.bring_up_to_date(path)
     connection = sqlite.connect_writer(path)
     book = ledger.Ledger(connection)
     book.write([Accepting(None, new_message(1))])

@@ -28,7 +28,7 @@ from engine.contract import (
     StoreUnavailable,
     UnknownMessage,
 )
-from engine.store import SqlStore, sqlite
+from engine.store import SqliteDatabase, SqlStore, sqlite
 from engine.store.requests import Job
 from engine.store.statements import cuts
 from engine.testing.store import GRACE, OUTBOUND, identity, new_message, step, whole_outbox
@@ -160,7 +160,7 @@ async def test_a_lost_database_file_is_opened_again(store: SqlStore) -> None:
 
 
 async def test_a_closed_store_refuses(tmp_path: Path) -> None:
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.close(GRACE)
     with pytest.raises(StoreUnavailable, match="STORE-CLOSED"):
         await store.accept(new_message(1))
@@ -183,7 +183,7 @@ async def test_the_wal_stays_bounded_beside_readers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 100)
-    store = SqlStore(tmp_path / "carebus.db", tmp_path)
+    store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
     await store.open()
     reading = True
 
@@ -219,7 +219,7 @@ def test_any_text_is_stored_and_found(texts: list[tuple[str, str]]) -> None:
     """Also NUL, lone surrogates, and text longer than an index takes."""
 
     async def run(folder: Path) -> None:
-        store = SqlStore(folder / "carebus.db", folder)
+        store = SqlStore(SqliteDatabase(folder / "carebus.db"), folder)
         await store.open()
         for number, (control_id, patient) in enumerate(texts):
             new = replace(
@@ -256,7 +256,7 @@ def test_cuts_leave_no_gap_and_are_few(rows: int) -> None:
 async def test_message_and_delivery_ids_rise_across_runs(tmp_path: Path) -> None:
     ids: list[int] = []
     for run in range(3):
-        store = SqlStore(tmp_path / "carebus.db", tmp_path)
+        store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
         await store.open()
         two = (NewDelivery("r", "a", OUTBOUND), NewDelivery("r", "b", OUTBOUND))
         stored = await store.accept(new_message(run, deliveries=two))
@@ -267,7 +267,7 @@ async def test_message_and_delivery_ids_rise_across_runs(tmp_path: Path) -> None
 
 def test_a_message_keeps_its_parents_and_attributes(tmp_path: Path) -> None:
     async def run() -> Message:
-        store = SqlStore(tmp_path / "carebus.db", tmp_path)
+        store = SqlStore(SqliteDatabase(tmp_path / "carebus.db"), tmp_path)
         await store.open()
         new = new_message(1)
         parents = (MessageId("a"), MessageId("b"))

@@ -63,6 +63,7 @@ def upgrade() -> None:
         Column("file", Text),
         Column("content_type", Text, nullable=False),
         Column("charset", Text),
+        postgresql_partition_by="RANGE (seq)",
     )
     _index("content_file", "content", "file", where="file IS NOT NULL")
     op.create_table(
@@ -111,6 +112,7 @@ def upgrade() -> None:
         Column("remote_id", Text),
         Column("mapping_version", Text, nullable=False),
         Column("route_version", Text, nullable=False),
+        postgresql_partition_by="RANGE (id)",
     )
     _index("event_delivery", "event", "delivery")
     op.create_table(
@@ -124,6 +126,7 @@ def upgrade() -> None:
         Column("reply_file", Text),
         Column("reply_type", Text),
         Column("reply_charset", Text),
+        postgresql_partition_by="RANGE (event)",
     )
     _index("exchange_sent_file", "exchange", "sent_file", where="sent_file IS NOT NULL")
     _index("exchange_reply_file", "exchange", "reply_file", where="reply_file IS NOT NULL")

@@ -1,0 +1,85 @@
+"""This engine among the others on a shared store: its beat, and the leases it holds.
+
+A thread of its own asks the database, so that no slow read delays a beat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from engine.store import failures
+from engine.store.database import Database, Nodes
+
+T = TypeVar("T")
+
+BEAT_SECONDS: Final = 1.0
+
+
+class Membership:
+    """``open`` and ``close`` on the event loop; the methods raise StoreUnavailable."""
+
+    def __init__(self, database: Database, nodes: Nodes) -> None:
+        self.given_up = asyncio.Event()
+        """Set when the others took over what this engine had in hand: it can only end."""
+        self._database = database
+        self._nodes = nodes
+        self._pool: ThreadPoolExecutor | None = None
+        self._beating: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """After `Nodes.begin`."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="carebus-store-node")
+        self._beating = asyncio.create_task(self._beat(), name="store-beat")
+
+    async def close(self, *, clean: bool) -> None:
+        """``clean``: nothing that this engine had in hand may have been sent unrecorded."""
+        if self._beating is not None:
+            self._beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._beating
+            self._beating = None
+        if self._pool is not None:
+            with suppress(*self._database.errors):
+                await asyncio.get_running_loop().run_in_executor(self._pool, self._nodes.end, clean)
+            self._pool.shutdown()
+            self._pool = None
+
+    async def bury(self) -> tuple[int, ...]:
+        return await self._call(self._nodes.bury)
+
+    async def stopped(self) -> tuple[int, ...]:
+        return await self._call(self._nodes.stopped)
+
+    async def living(self) -> Mapping[int, str]:
+        return await self._call(self._nodes.living)
+
+    async def acquire(self, name: str, seconds: float) -> int | None:
+        return await self._call(lambda: self._nodes.acquire(name, seconds))
+
+    async def renew(self, name: str, epoch: int, seconds: float) -> bool:
+        return await self._call(lambda: self._nodes.renew(name, epoch, seconds))
+
+    async def release(self, name: str, epoch: int) -> None:
+        await self._call(lambda: self._nodes.release(name, epoch))
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        if self._pool is None:
+            raise failures.closed()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except self._database.errors as error:
+            raise self._database.translate(error) from None
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            # While the database is away nobody can give us up.
+            with suppress(*self._database.errors):
+                if not await loop.run_in_executor(self._pool, self._nodes.beat):
+                    self.given_up.set()
+                    return
+            await asyncio.sleep(BEAT_SECONDS)
