@@ -695,15 +695,24 @@ class MessageStore(Component, Protocol):
 
     async def recover(self) -> Mapping[str, int]:
         """Called once after ``open``: marked deliveries become UNCERTAIN; after an unclean stop
-        every unfinished delivery is flagged ``possible_duplicate``.  Returns counts."""
+        every unfinished delivery is flagged ``possible_duplicate``.  Returns counts.
+
+        Where several engines share the store, this is done with what dead engines had in hand, and
+        with nothing of a living one; it becomes this engine's (``taken``).  May be called again at
+        any time."""
 
     async def relane(self, channel: ChannelName, lanes: int) -> int:
         """Compute the lane of every unfinished delivery again; returns how many changed."""
 
     async def outbox(
-        self, channel: ChannelName, lane: int, *, after: int, limit: int
+        self, channel: ChannelName, lane: int, *, after: int, limit: int, mine: bool = False
     ) -> Sequence[OutboxEntry]:
-        """Unfinished deliveries with an id above ``after``, in order."""
+        """Unfinished deliveries with an id above ``after``, in order.  ``mine``: where several
+        engines share the store, those that this one has in hand.
+
+        Ids rise with time, also from one engine to the next: a delivery whose message was accepted
+        after another was acknowledged has the higher id.  Of messages that two engines accept at
+        the same time, the lower id may be committed last."""
 
     async def load(self, message_id: MessageId) -> Message:
         """With its content.  Raises UnknownMessage, also when the content was purged."""

@@ -43,12 +43,14 @@ class EngineProcess:
         self._settings = settings
         self._load = load
         self._log: Any = structlog.get_logger("carebus")
+        store = open_store(settings.store_url, data=settings.data)
         self._engine = Engine(
             configuration,
-            open_store(settings.store_url, data=settings.data),
+            store,
             open_broker(settings.broker_url, settings.config),
             role=role,
             shares_port=leash is not None,
+            leases=store.members,
         )
         self._leash = leash
         self._reloading = asyncio.Lock()

@@ -191,7 +191,9 @@ class OutboxRelay:
         start = lane.cursor
         limit = lane.window - len(lane.inside)
         lane.arriving, lane.rewound = [], False
-        entries = await self._store.outbox(self._channel, lane.number, after=start, limit=limit)
+        entries = await self._store.outbox(
+            self._channel, lane.number, after=start, limit=limit, mine=True
+        )
         arriving, lane.arriving = lane.arriving, None
         if lane.rewound:
             return

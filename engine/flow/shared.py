@@ -108,7 +108,10 @@ class SharedRelay:
 
     def _announce(self, lane: SharedLane, envelope: Envelope) -> None:
         if self._ordered:
-            lane.fresh[:] = [envelope]
+            # The lane is read from there on.  Another process's later ids may be read already, so
+            # the first one that was not announced is the one to name.
+            if not lane.fresh or envelope.delivery < lane.fresh[0].delivery:
+                lane.fresh[:] = [envelope]
         else:
             lane.fresh.append(envelope)
             if len(lane.fresh) > UNANNOUNCED:
@@ -161,7 +164,7 @@ class SharedRelay:
                 await self._broker.publish(lane.queue, fresh)
             except (BrokerError, asyncio.CancelledError):
                 if self._ordered:
-                    lane.fresh = lane.fresh or fresh
+                    lane.fresh = min(lane.fresh, fresh, key=_first) if lane.fresh else fresh
                 else:
                     self._fall_behind(lane, fresh)
                 raise
@@ -201,6 +204,10 @@ class SharedRelay:
             marked=self._holds,
             prefetch=prefetch,
         )
+
+
+def _first(envelopes: Sequence[Envelope]) -> int:
+    return int(envelopes[0].delivery)
 
 
 @asynccontextmanager

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from engine.contract import (
-    ChannelName,
     DeliveryId,
     Event,
     MessageId,
@@ -58,8 +57,6 @@ class Ledger:
         self.now = now or (lambda: datetime.now(UTC))
         self.node = 0
         """Whose the deliveries are that come into being; 0 where there is only one engine."""
-        self.relays: Callable[[ChannelName], bool] = lambda _: True
-        """Of other channels, new deliveries are nobody's until somebody claims them."""
         self.seq = 0
         self.delivery = 0
         self.event = 0
@@ -147,8 +144,7 @@ class Ledger:
             first = number + 1
             for target in new.deliveries:
                 number += 1
-                owner = self.node if self.relays(target.channel) else 0
-                deliveries.append(delivery_row(number, seq, target, owner))
+                deliveries.append(delivery_row(number, seq, target, self.node))
             request.result = Stored(message.id, tuple(map(DeliveryId, range(first, number + 1))))
             messages.append(_message_row(seq, new, received_at, first))
             payload = message.payload

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final, TypeVar
 
 from engine.store import failures
@@ -57,14 +58,18 @@ class Membership:
     async def living(self) -> Mapping[int, str]:
         return await self._call(self._nodes.living)
 
-    async def acquire(self, name: str, seconds: float) -> int | None:
-        return await self._call(lambda: self._nodes.acquire(name, seconds))
+    async def acquire(self, name: str, owner: str, term: timedelta) -> int | None:
+        """The epoch of the named lease, higher than any before; None while another owner holds
+        it.  Whoever holds it gets its own epoch again."""
+        return await self._call(lambda: self._nodes.acquire(name, owner, term.total_seconds()))
 
-    async def renew(self, name: str, epoch: int, seconds: float) -> bool:
-        return await self._call(lambda: self._nodes.renew(name, epoch, seconds))
+    async def renew(self, name: str, owner: str, epoch: int, term: timedelta) -> bool:
+        """Whether it is still this owner's of this epoch, now for another ``term``."""
+        return await self._call(lambda: self._nodes.renew(name, owner, epoch, term.total_seconds()))
 
-    async def release(self, name: str, epoch: int) -> None:
-        await self._call(lambda: self._nodes.release(name, epoch))
+    async def release(self, name: str, owner: str, epoch: int) -> None:
+        """Nothing when it is another's by now."""
+        await self._call(lambda: self._nodes.release(name, owner, epoch))
 
     async def _call(self, work: Callable[[], T]) -> T:
         if self._pool is None:

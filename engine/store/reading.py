@@ -49,9 +49,8 @@ OUTBOX_COLUMNS: Final = (
 _ENTRIES: Final = select(*OUTBOX_COLUMNS).join_from(
     schema.delivery, schema.message, _message.seq == _delivery.message
 )
-_OUTBOX: Final = Read(
+_OF_LANE: Final = (
     _ENTRIES.where(
-        _delivery.owner == bindparam("owner"),
         _delivery.channel == bindparam("channel"),
         _delivery.lane == bindparam("lane"),
         _delivery.id > bindparam("after"),
@@ -60,6 +59,8 @@ _OUTBOX: Final = Read(
     .order_by(_delivery.id)
     .limit(bindparam("limit"))
 )
+_OUTBOX: Final = Read(_OF_LANE)
+_OUTBOX_OF: Final = Read(_OF_LANE.where(_delivery.owner == bindparam("owner")))
 _ENTRY: Final = Read(_ENTRIES.where(_delivery.id == bindparam("number")))
 _EVENTS: Final = Read(
     select(schema.event)
@@ -91,10 +92,14 @@ def outbox(
     lane: int,
     after: int,
     limit: int,
-    owner: int = 0,
+    owner: int | None = None,
 ) -> list[OutboxEntry]:
-    """Of what node ``owner`` has in hand."""
-    rows = _OUTBOX(connection, owner=owner, channel=channel, lane=lane, after=after, limit=limit)
+    """``owner``: only what this node has in hand."""
+    values = {"channel": channel, "lane": lane, "after": after, "limit": limit}
+    if owner is None:
+        rows = _OUTBOX(connection, **values)
+    else:
+        rows = _OUTBOX_OF(connection, owner=owner, **values)
     return [outbox_entry(row) for row in rows]
 
 

@@ -113,9 +113,7 @@ delivery = Table(
     # the node that has it in hand; 0: nobody, or there is only one
     Column("owner", BigInteger, nullable=False, server_default=text("0")),
     Index("delivery_channel", "channel", "message"),
-    _partial(
-        "delivery_outbox", "owner", "channel", "lane", "id", "state", where=state_in(*UNFINISHED)
-    ),
+    _partial("delivery_outbox", "channel", "lane", "id", "state", where=state_in(*UNFINISHED)),
     _partial(
         "delivery_troubled",
         "state",
@@ -232,7 +230,7 @@ lease = Table(
     "lease",  # what only one process may do at a time
     shared,
     Column("name", Text, primary_key=True),
-    Column("node", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),  # rises with every change of hands
 )

@@ -222,9 +222,6 @@ class Connection(sqlite3.Connection):
         """There is nobody to take from."""
         return 0
 
-    def claim(self, channel: str, to: int, limit: int) -> Sequence[int]:
-        return ()
-
     def committed(self, mark: int, /) -> bool:
         """A commit of the engine's own file never ends unknown."""
         return False

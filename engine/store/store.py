@@ -39,7 +39,7 @@ from engine.store.readers import Readers
 from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
 from engine.store.writer import Writer
 
-RECOVERY_SECONDS = 60.0
+RECOVERY = timedelta(seconds=60)
 """How long one engine may take to take over what dead ones had in hand."""
 
 
@@ -59,7 +59,6 @@ class SqlStore:
         self._subscribers: list[Committed] = []
         self._clean = True
         self._disowned = False
-        self._relays: Callable[[ChannelName], bool] = lambda _: True
         nodes = database.nodes
         self.members = None if nodes is None else Membership(database, nodes)
         """None where there is only one engine."""
@@ -96,7 +95,7 @@ class SqlStore:
                 # Its name is its folder, and the folder is locked: its life before is over.
                 node = self.database.nodes.begin(f"{gethostname()}:{self._data.absolute()}")
                 ledger = Ledger(self.database.connect_writer(), self._now)
-                ledger.node, ledger.relays = node, lambda channel: self._relays(channel)
+                ledger.node = node
                 return ledger
             ledger = Ledger(self.database.connect_writer(), self._now)
             ledger.load()
@@ -207,7 +206,7 @@ class SqlStore:
         """What dead nodes and stopped ones had in hand, by one living node at a time."""
         counts = dict.fromkeys(("uncertain", "possible_duplicate", "unclean", "taken"), 0)
         nodes = self.database.nodes
-        epoch = await members.acquire("recovery", RECOVERY_SECONDS)
+        epoch = await members.acquire("recovery", str(nodes and nodes.node), RECOVERY)
         if epoch is None or nodes is None:
             return counts
         try:
@@ -224,7 +223,7 @@ class SqlStore:
             if stopped:
                 counts["taken"] += await self._take_all(stopped, flag=False)
         finally:
-            await members.release("recovery", epoch)
+            await members.release("recovery", str(nodes.node), epoch)
         return counts
 
     async def _take_all(self, owners: Sequence[int], *, flag: bool) -> int:
@@ -234,18 +233,6 @@ class SqlStore:
         ):
             total += count
         return total
-
-    def relay(self, channels: Callable[[ChannelName], bool]) -> None:
-        """Whose new deliveries this engine has in hand from the beginning: those of ``channels``.
-        The others are nobody's until an engine claims them."""
-        self._relays = channels
-
-    async def claim(self, channel: ChannelName, *, limit: int) -> Sequence[DeliveryId]:
-        """Take deliveries that nobody has in hand; they are in this engine's outbox then."""
-        taken: Sequence[DeliveryId] = await self._put(
-            Job, lambda ledger: ledger.connection.claim(channel, ledger.node, limit)
-        )
-        return taken
 
     async def relane(self, channel: ChannelName, lanes: int) -> int:
         total = 0
@@ -328,10 +315,10 @@ class SqlStore:
     # --- reading ----------------------------------------------------------------------------
 
     async def outbox(
-        self, channel: ChannelName, lane: int, *, after: int, limit: int
+        self, channel: ChannelName, lane: int, *, after: int, limit: int, mine: bool = False
     ) -> Sequence[OutboxEntry]:
         nodes = self.database.nodes
-        owner = 0 if nodes is None else nodes.node
+        owner = nodes.node if mine and nodes is not None else None
         return await self._readers.run(reading.outbox, channel, lane, after, limit, owner)
 
     async def load(self, message_id: MessageId) -> Message:

@@ -79,9 +79,9 @@ class RepeatingStore(SqlStore):
     """Shows the last entry of a page again on the next one."""
 
     async def outbox(
-        self, channel: ChannelName, lane: int, *, after: int, limit: int
+        self, channel: ChannelName, lane: int, *, after: int, limit: int, mine: bool = False
     ) -> Sequence[OutboxEntry]:
-        return await super().outbox(channel, lane, after=max(0, after - 1), limit=limit)
+        return await super().outbox(channel, lane, after=max(0, after - 1), limit=limit, mine=mine)
 
 
 class ThoroughStore(SqlStore):

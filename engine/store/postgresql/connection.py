@@ -266,19 +266,10 @@ class Connection:
         taken = self._send(
             "UPDATE delivery SET owner = $1, possible_duplicate = possible_duplicate | $2"  # noqa: S608
             f" WHERE id IN (SELECT id FROM delivery WHERE owner = ANY($3) AND {_UNFINISHED}"
-            " ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)",
+            " LIMIT $4 FOR UPDATE SKIP LOCKED)",
             (to, int(flag), _Int8s(owners), limit),
         )
         return taken.rowcount
-
-    def claim(self, channel: str, to: int, limit: int) -> Sequence[int]:
-        rows = self._send(
-            "UPDATE delivery SET owner = $1 WHERE id IN (SELECT id FROM delivery"  # noqa: S608
-            f" WHERE owner = 0 AND channel = $2 AND {_UNFINISHED}"
-            " ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id",
-            (to, channel, limit),
-        )
-        return sorted(row[0] for row in rows)
 
     def reserve(self, seqs: int, deliveries: int, events: int, /) -> tuple[int, int, int]:
         """A day's ids begin at its number times 2**32, so that a partition of ids is one of days;

@@ -13,7 +13,7 @@ from typing import Final
 
 import psycopg
 
-from engine.store.database import Connection
+from engine.store.database import Connection, Row
 from engine.store.postgresql.connection import Raw
 from engine.store.states import UNFINISHED
 
@@ -149,40 +149,36 @@ class Nodes:
                 raise
             return {row[0]: row[1] for row in rows}
 
-    def acquire(self, name: str, seconds: float) -> int | None:
-        """The epoch of the named lease, if it is free, or was ours and is still; None when another
-        living node has it."""
-        with self._lock:
-            try:
-                row = self._open().execute(_ACQUIRE, (name, self.node, int(seconds * _MICROS)))
-                found = row.fetchone()
-            except psycopg.Error:
-                self.close()
-                raise
-            return None if found is None else int(found[0])
+    def acquire(self, name: str, owner: str, seconds: float) -> int | None:
+        """The epoch of the named lease, if it is free or this owner's, else None."""
+        row = self._ask(_ACQUIRE, name, owner, int(seconds * _MICROS)).fetchone()
+        return None if row is None else int(row[0])
 
-    def renew(self, name: str, epoch: int, seconds: float) -> bool:
+    def renew(self, name: str, owner: str, epoch: int, seconds: float) -> bool:
         """False when it is lost: it ran out, or another has it."""
-        with self._lock:
-            try:
-                changed = self._open().execute(
-                    f"UPDATE lease SET until = {_NOW} + $4"  # noqa: S608
-                    f" WHERE name = $1 AND node = $2 AND epoch = $3 AND until >= {_NOW}",
-                    (name, self.node, epoch, int(seconds * _MICROS)),
-                )
-            except psycopg.Error:
-                self.close()
-                raise
-            return changed.rowcount == 1
+        changed = self._ask(
+            f"UPDATE lease SET until = {_NOW} + $4"  # noqa: S608
+            f" WHERE name = $1 AND owner = $2 AND epoch = $3 AND until >= {_NOW}",
+            name,
+            owner,
+            epoch,
+            int(seconds * _MICROS),
+        )
+        return changed.rowcount == 1
 
-    def release(self, name: str, epoch: int) -> None:
+    def release(self, name: str, owner: str, epoch: int) -> None:
         """Another may have it at once."""
+        self._ask(
+            "UPDATE lease SET until = 0 WHERE name = $1 AND owner = $2 AND epoch = $3",
+            name,
+            owner,
+            epoch,
+        )
+
+    def _ask(self, text: str, *values: object) -> psycopg.Cursor[Row]:
         with self._lock:
             try:
-                self._open().execute(
-                    "UPDATE lease SET until = 0 WHERE name = $1 AND node = $2 AND epoch = $3",
-                    (name, self.node, epoch),
-                )
+                return self._open().execute(text, values)
             except psycopg.Error:
                 self.close()
                 raise
@@ -203,13 +199,12 @@ class Nodes:
 
 
 _ACQUIRE: Final = (
-    "INSERT INTO lease (name, node, until, epoch)"  # noqa: S608
+    "INSERT INTO lease (name, owner, until, epoch)"  # noqa: S608
     f" VALUES ($1, $2, {_NOW} + $3, 1)"
-    " ON CONFLICT (name) DO UPDATE SET node = excluded.node, until = excluded.until, epoch ="
-    f" CASE WHEN lease.node = excluded.node AND lease.until >= {_NOW}"
+    " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until, epoch ="
+    f" CASE WHEN lease.owner = excluded.owner AND lease.until >= {_NOW}"
     " THEN lease.epoch ELSE lease.epoch + 1 END"
-    f" WHERE lease.node = excluded.node OR lease.until < {_NOW} OR NOT EXISTS"
-    " (SELECT 1 FROM node WHERE node.id = lease.node AND node.stopped_at IS NULL)"
+    f" WHERE lease.owner = excluded.owner OR lease.until < {_NOW}"
     " RETURNING epoch"
 )
 

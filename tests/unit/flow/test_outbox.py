@@ -45,7 +45,7 @@ class SlowStore:
         self.pictures: list[Sequence[OutboxEntry]] = []
 
     async def outbox(
-        self, channel: str, lane: int, *, after: int, limit: int
+        self, channel: str, lane: int, *, after: int, limit: int, mine: bool = False
     ) -> Sequence[OutboxEntry]:
         of_lane = [each for each in self.unfinished if each.lane == lane]
         found = [each for each in of_lane if each.delivery > after][:limit]

@@ -9,15 +9,6 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.add_column("delivery", Column("owner", BigInteger, nullable=False, server_default=text("0")))
-    op.drop_index("delivery_outbox", "delivery")
-    unfinished = text("state IN ('queued', 'retrying', 'uncertain')")
-    op.create_index(
-        "delivery_outbox",
-        "delivery",
-        ["owner", "channel", "lane", "id", "state"],
-        sqlite_where=unfinished,
-        postgresql_where=unfinished,
-    )
     if op.get_bind().dialect.name == "sqlite":
         return
     op.create_table(
@@ -41,7 +32,7 @@ def upgrade() -> None:
     op.create_table(
         "lease",
         Column("name", Text, primary_key=True),
-        Column("node", BigInteger, nullable=False),
+        Column("owner", Text, nullable=False),
         Column("until", BigInteger, nullable=False),
         Column("epoch", BigInteger, nullable=False),
     )
