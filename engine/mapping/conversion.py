@@ -12,6 +12,7 @@ engine are used.  Which one takes a message is `engine.mapping.catalogue`'s to s
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -176,7 +177,13 @@ class Converter:
         """By its name, compiled once.  Raises MappingError: R410 when there is none, R412 when it
         has errors."""
         if name not in self._compiled:
-            self._compiled[name] = self._compile(name)
+            collects = gc.isenabled()
+            gc.disable()  # much is made, all of it stays
+            try:
+                self._compiled[name] = self._compile(name)
+            finally:
+                if collects:
+                    gc.enable()
         found = self._compiled[name]
         if isinstance(found, CompiledMapping):
             return found
