@@ -16,10 +16,14 @@ _ABROAD: Final = re.compile(
 # North America's plan: (410) 895 2894, 410-895-2894, 4108952894, with or without the 1.
 _NORTH_AMERICA: Final = re.compile(r"(?:\+?1[\s.-]*)?\(?([2-9]\d\d)\)?[\s.-]*(\d{3})[\s.-]*(\d{4})")
 
+# Eleven digits written together may be a Chinese mobile number as well: they show no parts.
+_MOBILE: Final = re.compile(r"1[3-9]\d{9}")
+
 
 @function(
     examples=[
         ("phone_part('(410) 895 2894', 'area')", "410"),
+        ("phone_part('13800138000', 'area')", None),
         ("phone_part('+86 10 6552 9988', 'local')", "65529988"),
         ("phone_part('410-895-2894 x12', 'extension')", "12"),
         ("phone_part('ward', 'area')", None),
@@ -41,6 +45,8 @@ def phone_part(text: str, part: str) -> str | None:
 
 
 def _parts(number: str) -> dict[str, str] | None:
+    if _MOBILE.fullmatch(number):
+        return None
     found = _NORTH_AMERICA.fullmatch(number)
     if found:
         return {"country": "1", "area": found[1], "local": found[2] + found[3]}
