@@ -94,3 +94,13 @@ def test_overlays_make_what_agencies_expect(tmp_path: Path) -> None:
     assert len(produced) == 15
     assert recall >= 0.97
     assert precision >= 0.95
+
+
+def test_results_without_a_report_or_a_visit_are_results() -> None:
+    if not MANIFEST.exists():
+        return
+    converter = Converter(PROJECT / "mappings")
+    pair = next(pair for pair in read_pairs() if pair.corpus == "microsoft-fhir2v2")
+    message = converter.convert(pair.source.read_bytes(), "hl7v2").body.decode()
+    assert "|ORU^R01^ORU_R01|" in message
+    assert [line[:3] for line in message.split("\r") if line] == ["MSH", "PID", "OBR", "OBX"]
