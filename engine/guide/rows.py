@@ -95,10 +95,21 @@ def code_map(file: str, text: str) -> tuple[str, tuple[Code, ...]]:
     named = _CODES.match(file)
     if named is None:
         raise ValueError(f"{file} is no code map of the guide")
+    # Some maps have a column less before the target, or an empty one behind it.
+    headings = next(iter(_cells(text, HEADERS - 1)))
+    code = headings.index("Code", 3)
+    display = headings.index("Display", code)
     codes = tuple(
-        Code(cells[0], cells[1], cells[2], cells[6], cells[8] or cells[7], cells[9])
+        Code(
+            cells[0],
+            cells[1],
+            cells[2],
+            cells[code],
+            cells[display] or (cells[display - 1] if display > code + 1 else ""),
+            cells[display + 1],
+        )
         for cells in _cells(text)
-        if cells[0] or cells[6]
+        if cells[0] or cells[code]
     )
     return word(named["map"]), codes
 
@@ -111,8 +122,8 @@ def _source(cells: list[str]) -> str:
     return cells[1]
 
 
-def _cells(text: str) -> list[list[str]]:
-    lines = list(csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True)))[HEADERS:]
+def _cells(text: str, start: int = HEADERS) -> list[list[str]]:
+    lines = list(csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True)))[start:]
     return [[" ".join(cell.split()) for cell in line] + [""] * _WIDTH for line in lines]
 
 

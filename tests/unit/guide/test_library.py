@@ -24,7 +24,9 @@ def test_nothing_has_drifted(library: Library) -> None:
     shipped = {
         str(path.relative_to(SHIPPED))
         for path in SHIPPED.rglob("*.yaml")
-        if path.relative_to(SHIPPED).parts[0] != "own" and path.name not in BY_HAND
+        if path.relative_to(SHIPPED).parts[0] != "own"
+        and path.name not in BY_HAND
+        and not path.name.endswith(".test.yaml")
     }
     assert shipped == set(library.files)
     changed = [
