@@ -1,7 +1,8 @@
 """How fast the store is: ``python -m bench.store`` prints one table.
 
-Messages of 1 KB with one delivery and three search keys, every figure durable (synchronous FULL),
-beside the fsync time of the same run.  Run it alone; it needs about a minute.
+Messages of 1 KB with one delivery and three search keys, every figure durable (SQLite: synchronous
+FULL, PostgreSQL: fsync and synchronous_commit on), beside the fsync time of the same run.
+Run it alone; it needs about a minute.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from engine.contract import (
     Stored,
 )
 from engine.store import open_store
+from tests.servers.postgresql import PostgresServer
 
 T = TypeVar("T")
 BODY = bytes(range(32, 127)) * 10 + b"\r" * 50  # 1,000 bytes
@@ -132,9 +134,10 @@ def fsync_milliseconds(folder: Path) -> float:
     return median(took) * 1000
 
 
-async def run(data: Path, scale: float) -> None:
+async def run(data: Path, scale: float, url: str) -> None:
     print(f"fdatasync of 4 KB: {fsync_milliseconds(data):.2f} ms (median)")
-    store: MessageStore = open_store("sqlite://", data=data)
+    print(f"store: {url.partition(':')[0]}")
+    store: MessageStore = open_store(url, data=data)
     began = time.perf_counter()
     await store.open()
     print(f"opening an empty store: {(time.perf_counter() - began) * 1000:.0f} ms")
@@ -179,9 +182,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="a folder on the disk to be measured")
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument(
+        "--postgresql", action="store_true", help="also a PostgreSQL server on the same machine"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.data or Path.cwd()) as folder:
-        uvloop.run(run(Path(folder), arguments.scale))
+        uvloop.run(run(Path(folder), arguments.scale, "sqlite://"))
+    if arguments.postgresql:
+        server = PostgresServer(durable=True, settings=("shared_buffers=512MB",))
+        try:
+            server.start()
+            with tempfile.TemporaryDirectory(dir=arguments.data or Path.cwd()) as folder:
+                uvloop.run(run(Path(folder), arguments.scale, server.create_database()))
+        finally:
+            server.remove()
 
 
 if __name__ == "__main__":

@@ -762,6 +762,11 @@ class MessageStore(Component, Protocol):
         """The channels by which stored messages came, also those that are no longer configured.
         Costs a seek for each of them."""
 
+    async def roll(self, *, content_before: datetime, events_before: datetime) -> int:
+        """Delete whole days at once where the store keeps them apart: those that ended before
+        these times and hold nothing unfinished.  For what no channel keeps any more; once in a
+        while, also to make room for the days to come.  Returns 0 when there was nothing to do."""
+
     async def purge(
         self,
         older_than: datetime,

@@ -83,9 +83,18 @@ class Housekeeping:
         while True:
             await asyncio.sleep(RETENTION_SECONDS)
             try:
-                for name in await self._store.sources():
-                    channel = self._configuration().channels.get(name)
-                    keep = Keep() if channel is None else channel.keep
+                keeps = {
+                    name: Keep() if channel is None else channel.keep
+                    for name in await self._store.sources()
+                    for channel in [self._configuration().channels.get(name)]
+                }
+                now = datetime.now(UTC)
+                longest = keeps.values() or (Keep(),)
+                await self._store.roll(
+                    content_before=now - max(keep.content for keep in longest),
+                    events_before=now - max(keep.events for keep in longest),
+                )
+                for name, keep in keeps.items():
                     await self._purge(name, keep.content, content_only=True)
                     await self._purge(name, keep.events, content_only=False)
             except StoreError as error:

@@ -110,6 +110,11 @@ class Database(Protocol):
     def give_back(self, connection: Connection) -> None:
         """Give some of the room of deleted rows back to the disk."""
 
+    def roll(self, content_before: int, events_before: int) -> int:
+        """Where days are partitions: make those of the next days, and drop those that ended before
+        these times (microseconds) and hold nothing of an unfinished delivery.  Returns how many
+        were dropped; 0 also where there are none."""
+
     def room(self) -> StoreRoom:
         """Raises StoreUnavailable."""
 

@@ -37,6 +37,7 @@ from engine.store.lock import FolderLock
 from engine.store.membership import Membership
 from engine.store.readers import Readers
 from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
+from engine.store.rows import micros
 from engine.store.writer import Writer
 
 RECOVERY = timedelta(seconds=60)
@@ -262,6 +263,18 @@ class SqlStore:
             await self._readers.run(retention.discard, self._folder, files)
         deleted: int = count
         return deleted
+
+    async def roll(self, *, content_before: datetime, events_before: datetime) -> int:
+        """Retention by whole days, where the database keeps them apart; `purge` does the rest."""
+        database = self.database
+
+        def work() -> int:
+            try:
+                return database.roll(micros(content_before), micros(events_before))
+            except database.errors as error:
+                raise database.translate(error) from None
+
+        return await self._readers.call(work)
 
     async def _sweep(self) -> None:
         """Files that a crash left without a row: one of the 256 folders each time."""

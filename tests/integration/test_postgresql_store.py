@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from engine.contract import MessageId, Query, State, Stored, StoreUnavailable
+from engine.contract import (
+    MessageId,
+    Payload,
+    Query,
+    State,
+    Stored,
+    StoreUnavailable,
+    UnknownMessage,
+)
 from engine.store import PostgresDatabase, SqlStore, membership
 from engine.store.postgresql import nodes
+from engine.store.postgresql.partitions import DAYS_AHEAD
 from engine.testing.store import GRACE, OUTBOUND, identity, new_message, step
 from tests.servers.cutting import CuttingProxy
 from tests.servers.postgresql import PostgresServer
@@ -323,3 +333,43 @@ async def test_two_processes_accept_until_one_is_killed(database: str, tmp_path:
     assert numbers[0] == numbers[1] >= 400
     for message_id, delivery in known:
         assert rows[message_id.decode()] == int(delivery)
+
+
+async def test_days_that_nobody_keeps_are_dropped_as_a_whole(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def partitions() -> set[str]:
+        with psycopg.connect(database) as connection:
+            rows = connection.execute("SELECT inhrelid::regclass::text FROM pg_inherits")
+            return {
+                row[0]
+                for row in rows
+                if re.fullmatch(r"(content|event|exchange)_(d\d+|default)", row[0])
+            }
+
+    async with node(database, tmp_path) as store:
+        stored = await store.accept(new_message(1))
+        sent = step(stored, State.SENT, sent=Payload(b"mapped"), reply=Payload(b"yes"))
+        await store.record(sent)
+        waiting = await store.accept(new_message(2))
+        before = partitions()
+        assert len(before) == 3 * (1 + 1 + DAYS_AHEAD)
+        in_days = datetime.now(UTC) + timedelta(days=2)
+        now = datetime.now(UTC) - timedelta(days=1)
+        assert await store.roll(content_before=in_days, events_before=in_days) == 0
+        assert (await store.load(waiting.message_id)).id == waiting.message_id
+        await store.record(step(waiting, State.SENT))
+        assert await store.roll(content_before=now, events_before=now) == 0
+        dropped = await store.roll(content_before=in_days, events_before=now)
+        assert dropped == 4, "contents and exchanges of today and tomorrow"
+        with pytest.raises(UnknownMessage, match="deleted by retention"):
+            await store.load(stored.message_id)
+        events = await store.history(stored.message_id, content=True)
+        assert [(event.state, event.sent) for event in events] == [
+            (State.RECEIVED, None),
+            (State.SENT, None),
+        ]
+        await store.accept(new_message(3))
+        assert (await store.load(identity(3))).id == identity(3), "the default partition took it"
+    async with node(database, tmp_path) as store:
+        assert (await store.load(identity(3))).id == identity(3)

@@ -112,7 +112,7 @@ def _column(column: Column[Any]) -> tuple[str, type[list[Any]]]:
 
 # --- statements -----------------------------------------------------------------------------
 
-_UNFINISHED: Final = f"state IN ({', '.join(repr(str(state)) for state in UNFINISHED)})"
+UNFINISHED_SQL: Final = f"state IN ({', '.join(repr(str(state)) for state in UNFINISHED)})"
 _MARK = re.compile(r"\?|(?<!:):([a-z_]+)")
 
 
@@ -265,7 +265,7 @@ class Connection:
     def take_over(self, owners: Sequence[int], to: int, *, flag: bool, limit: int) -> int:
         taken = self._send(
             "UPDATE delivery SET owner = $1, possible_duplicate = possible_duplicate | $2"  # noqa: S608
-            f" WHERE id IN (SELECT id FROM delivery WHERE owner = ANY($3) AND {_UNFINISHED}"
+            f" WHERE id IN (SELECT id FROM delivery WHERE owner = ANY($3) AND {UNFINISHED_SQL}"
             " LIMIT $4 FOR UPDATE SKIP LOCKED)",
             (to, int(flag), _Int8s(owners), limit),
         )

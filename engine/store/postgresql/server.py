@@ -24,6 +24,13 @@ SILENT_SECONDS: Final = 10
 """A peer that does not answer for so long is gone, whatever the network says."""
 ROOM_SECONDS: Final = 10.0
 
+_PLANS: Final = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c random_page_cost=1.1"
+    " -c jit=off"
+)
+"""Every statement seeks: plans that depend on statistics would change with what is stored, and on
+an empty store a scan looks cheap, and stays in the prepared statement."""
+
 _MIGRATING: Final = 0x6361_7265_6275_7301  # an advisory lock of this program's own
 
 _REFUSALS: Final = (
@@ -121,6 +128,15 @@ class PostgresDatabase:
     def give_back(self, connection: database.Connection) -> None:
         """Autovacuum does it."""
 
+    def roll(self, content_before: int, events_before: int) -> int:
+        connection = self._connect("retention")
+        try:
+            connection.execute("SET lock_timeout = '2s'")  # else all others wait behind us
+            partitions.make_ahead(connection)
+            return partitions.drop(connection, content_before, events_before)
+        finally:
+            connection.close()
+
     def room(self) -> StoreRoom:
         """How much the server's disk can still take is not for a client to know; a full disk is
         refused by the server itself."""
@@ -187,7 +203,7 @@ class PostgresDatabase:
             application_name=application(self.nodes.node, role),
             options=(
                 f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s"
-                " -c timezone=UTC"
+                f" -c timezone=UTC {_PLANS}"
             ),
         )
         connection.adapters.register_dumper(int, Int8BinaryDumper)
