@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from engine.config.model import Channel, Configuration
 from engine.contract import Broker, ChannelName, MessageStore, NewMessage, Stored
+from engine.flow.healing import Healing
 from engine.flow.outbox import OutboxRelay
 from engine.flow.relay import Relay
 from engine.flow.shared import SharedRelay
@@ -89,6 +90,7 @@ class SharedRelays:
         self._relays: dict[str, SharedRelay] = {}
         self._forms: dict[str, tuple[object, ...]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._healing: asyncio.Task[None] | None = None
 
     @property
     def all(self) -> Mapping[str, SharedRelay]:
@@ -96,6 +98,9 @@ class SharedRelays:
         return self._relays
 
     def configure(self, configuration: Configuration, tasks: asyncio.TaskGroup) -> None:
+        if self._healing is None:
+            healing = Healing(self._store, self._broker, self._relays, self._log)
+            self._healing = tasks.create_task(healing.run(), name="healing")
         wanted = {
             channel.name: channel
             for channel in configuration.channels.values()
@@ -139,6 +144,8 @@ class SharedRelays:
     def stop(self) -> None:
         for task in self._tasks.values():
             task.cancel()
+        if self._healing is not None:
+            self._healing.cancel()
 
 
 def lanes_of(channel: Channel) -> int:

@@ -69,12 +69,12 @@ class SharedRelay:
         self.lanes = tuple(
             SharedLane(number, lane_queue(channel, number, lanes)) for number in range(lanes)
         )
-        self._channel = channel
+        self.channel = self._channel = channel
+        self.ordered = self._ordered = ordered
+        self.holds = self._holds = holds  # an unknown outcome waits for a person
         self._store = store
         self._broker = broker
         self._log = log
-        self._ordered = ordered
-        self._holds = holds
         self._wake = asyncio.Event()
         self._declared = asyncio.Event()
         self._astray = False
@@ -98,9 +98,12 @@ class SharedRelay:
         self._announce(lane, envelope_of(entry))
 
     def heal(self, entries: Iterable[OutboxEntry]) -> None:
-        """These wait in the store, and nothing says that the broker knows."""
+        """These wait in the store, and nothing says that the broker knows (`flow.healing`)."""
         for entry in entries:
             lane = self.lanes[entry.key_hash % len(self.lanes)]
+            if self._ordered:  # it says only that the lane has work
+                self._announce(lane, envelope_of(entry))
+                return
             self._announce(lane, replace(envelope_of(entry), redelivered=True))
 
     def finished(self, lane: Lane, delivery: DeliveryId) -> None:

@@ -144,6 +144,7 @@ class RabbitBroker:
             # It was deleted behind our back.
             self._declaring.forget()
             await self._declaring.declare(known.plan)
+            known.feed.look()
             raise unavailable(
                 "BROKER-QUEUE-GONE", f"queue '{queue}' was deleted, and is declared again"
             ) from None
@@ -190,7 +191,7 @@ class RabbitBroker:
         """Raise BrokerUnavailable when the queue would hold more than it may.  The broker is asked
         only when what was published since the last time could fill it."""
         if count > known.room:
-            ready = await self._declaring.refresh(known.plan)
+            ready, _ = await self._declaring.refresh(known.plan)
             held = ready + known.feed.unsettled + len(known.feed.delayed)
             known.room = known.spec.capacity - held
             if count > known.room:
@@ -220,9 +221,10 @@ class RabbitBroker:
         """``parked`` is counted for all lanes of a target together.  Of other processes, what waits
         in the queue is seen, and not what they have in hand or put aside for later."""
         known = self._named(queue)
+        outside, _ = await self._declaring.refresh(known.plan)
         ready, late = known.feed.waiting()
         return QueueStats(
-            ready=ready + await self._declaring.refresh(known.plan),
+            ready=ready + outside,
             leased=known.leased,
             delayed=late,
             parked=await self._declaring.count(known.plan.dead),

@@ -34,16 +34,18 @@ class Declaring:
         for queue in (plan.dead, plan.lane):
             await self._declared(queue)
 
-    async def refresh(self, plan: LanePlan) -> int:
-        """How many envelopes wait in the lane; declares it when it was deleted meanwhile."""
-        count = await self._asked_count(plan.lane)
-        if count is None:
+    async def refresh(self, plan: LanePlan) -> tuple[int, int]:
+        """How many envelopes wait in the lane, and how many consumers it has; declares it when it
+        was deleted meanwhile."""
+        counts = await self._asked(plan.lane)
+        if counts is None:
             await self.declare(plan)
-            return 0
-        return count
+            return 0, 0
+        return counts
 
     async def count(self, queue: Queue) -> int:
-        return await self._asked_count(queue) or 0
+        counts = await self._asked(queue)
+        return counts[0] if counts is not None else 0
 
     async def purge(self, queue: str) -> None:
         with suppress(ChannelEnded):  # it does not exist: nothing is in it
@@ -75,7 +77,7 @@ class Declaring:
         """Look at the delay queues again before they are used."""
         self._delays = False
 
-    async def _asked_count(self, queue: Queue) -> int | None:
+    async def _asked(self, queue: Queue) -> tuple[int, int] | None:
         """None when there is no such queue."""
         try:
             answer = await self._ask(
@@ -85,7 +87,7 @@ class Declaring:
             if error.code == NOT_FOUND:
                 return None
             raise unavailable("BROKER-LOST", f"queue not counted: {error}") from error
-        return int(answer.method.message_count)
+        return int(answer.method.message_count), int(answer.method.consumer_count)
 
     async def _declared(self, queue: Queue) -> None:
         await self._checked(

@@ -10,9 +10,9 @@ an ordered queue all unsettled ones are returned in one command, at most `ORDERE
 keeps the order of so many, and puts them before all others.  This process stays the queue's active
 consumer meanwhile.
 
-A watch looks for a consumer that was lost without a word: when nothing came for a while, room is
-left and the queue holds envelopes, it subscribes anew.  A deleted queue is declared again; what
-was in it is published again by the relay, which sees that its window is not there any more.
+A watch looks for a consumer that was lost without a word: when nothing came for a while, and the
+queue has no consumer or holds envelopes for which there is room here, it subscribes anew.  A
+deleted queue is declared again; what was in it is announced again from the store.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ from engine.contract import BrokerUnavailable, DeliveryId, Envelope, QueueSpec
 ORDERED_WINDOW = 32
 FREE_WINDOW = 128
 WATCH_SECONDS = 5.0
+LONGEST_WATCH_SECONDS = 60.0
+"""A lane in which nothing happens is looked at less and less often."""
 RETURN_SECONDS = 30.0
 """What was returned and did not come back so long went to another process."""
 
-Ready = Callable[[], Awaitable[int]]
-"""Declares the queue if it is not there; returns how many envelopes wait in it."""
+Ready = Callable[[], Awaitable[tuple[int, int]]]
+"""Declares the queue if it is not there.  How many envelopes wait in it, and how many consumers."""
 
 
 class Held:
@@ -94,6 +96,8 @@ class Feed:
         self._numbers = itertools.count()
         self._arrived_at = 0.0
         self._silences = 0
+        self._watch = WATCH_SECONDS
+        self._looking = asyncio.Event()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.closed = False
 
@@ -134,14 +138,19 @@ class Feed:
             await channel.ask(channel.raw.basic_qos, prefetch_count=window)
             over = _over(channel)
             self._channel, self._arrived_at, self._silences = channel, self._now(), 0
+            self._watch = WATCH_SECONDS
             await channel.ask(
                 channel.raw.basic_consume, queue=self._queue, on_message_callback=self._on_message
             )
             while not over.done():
-                await asyncio.wait({over}, timeout=min(WATCH_SECONDS, self._hold / 4))
+                self._looking = asyncio.Event()
+                looking = asyncio.ensure_future(self._looking.wait())
+                over.add_done_callback(lambda _: self._looking.set())
+                await asyncio.wait({looking}, timeout=min(self._watch, self._hold / 4))
+                looking.cancel()
                 if not over.done():
                     self._take_anew(channel)
-                    if await self._is_silent(window):
+                    if await self._is_lost(window, at_once=self._looking.is_set()):
                         self._log.warning("consumer lost", queue=self.spec.name)
                         return
             self._log.warning("consumer ended", queue=self.spec.name, reason=over.result())
@@ -151,18 +160,29 @@ class Feed:
                 task.cancel()
             await channel.close()
 
-    async def _is_silent(self, window: int) -> bool:
-        """Whether the queue holds envelopes that should have come, seen twice."""
-        quiet = self._now() - self._arrived_at > WATCH_SECONDS
+    async def _is_lost(self, window: int, *, at_once: bool) -> bool:
+        """Whether the queue has no consumer any more, or holds envelopes that should have come:
+        that is seen twice, since they may be on their way."""
+        if not at_once and self._now() - self._arrived_at < self._watch:
+            self._watch = WATCH_SECONDS
+            return False
         try:
-            waiting = quiet and len(self._held) < window and await self._declared()
+            waiting, consumers = await self._declared()
         except BrokerUnavailable:
             return False  # what is in hand stays there
-        if not waiting:
+        if not consumers:
+            return True
+        if not waiting or len(self._held) >= window:
             self._silences = 0
+            self._watch = min(2 * self._watch, LONGEST_WATCH_SECONDS)
             return False
         self._silences += 1
+        self._watch = WATCH_SECONDS
         return self._silences > 1
+
+    def look(self) -> None:
+        """Something happened to the queue: see now whether it still has its consumer."""
+        self._looking.set()
 
     def _forget(self) -> None:
         """The channel is gone: the broker has all of it back."""
