@@ -142,9 +142,8 @@ class RabbitBroker:
             await self._published(known, envelopes_)
         except Unroutable:
             # It was deleted behind our back.
-            self._declaring.forget()
-            await self._declaring.declare(known.plan)
-            known.feed.look()
+            await self._declaring.restore(known.plan)
+            known.feed.subscribe_anew()
             raise unavailable(
                 "BROKER-QUEUE-GONE", f"queue '{queue}' was deleted, and is declared again"
             ) from None

@@ -17,6 +17,8 @@ from engine.broker.rabbitmq.link import (
 )
 from engine.broker.rabbitmq.topology import LanePlan, Queue, delay_plan
 
+GONE_SECONDS = 1.0
+
 
 class Declaring:
     """All methods raise BrokerUnavailable, and wait for each other."""
@@ -39,9 +41,17 @@ class Declaring:
         was deleted meanwhile."""
         counts = await self._asked(plan.lane)
         if counts is None:
-            await self.declare(plan)
+            await self.restore(plan)
             return 0, 0
         return counts
+
+    async def restore(self, plan: LanePlan) -> None:
+        """Declare what was deleted.  Not at once: the servers of a quorum queue end after its
+        deletion was answered, and a queue of the same name that is declared meanwhile may get one
+        of them, with consumers that nobody serves any more (seen with 3.10.8)."""
+        await asyncio.sleep(GONE_SECONDS)
+        self._delays = False
+        await self.declare(plan)
 
     async def count(self, queue: Queue) -> int:
         counts = await self._asked(queue)
@@ -72,10 +82,6 @@ class Declaring:
                 routing_key="",
             )
         self._delays = True
-
-    def forget(self) -> None:
-        """Look at the delay queues again before they are used."""
-        self._delays = False
 
     async def _asked(self, queue: Queue) -> tuple[int, int] | None:
         """None when there is no such queue."""

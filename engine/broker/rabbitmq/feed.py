@@ -150,7 +150,7 @@ class Feed:
                 looking.cancel()
                 if not over.done():
                     self._take_anew(channel)
-                    if await self._is_lost(window, at_once=self._looking.is_set()):
+                    if self._looking.is_set() or await self._is_lost(window):
                         self._log.warning("consumer lost", queue=self.spec.name)
                         return
             self._log.warning("consumer ended", queue=self.spec.name, reason=over.result())
@@ -160,10 +160,10 @@ class Feed:
                 task.cancel()
             await channel.close()
 
-    async def _is_lost(self, window: int, *, at_once: bool) -> bool:
+    async def _is_lost(self, window: int) -> bool:
         """Whether the queue has no consumer any more, or holds envelopes that should have come:
         that is seen twice, since they may be on their way."""
-        if not at_once and self._now() - self._arrived_at < self._watch:
+        if self._now() - self._arrived_at < self._watch:
             self._watch = WATCH_SECONDS
             return False
         try:
@@ -180,8 +180,8 @@ class Feed:
         self._watch = WATCH_SECONDS
         return self._silences > 1
 
-    def look(self) -> None:
-        """Something happened to the queue: see now whether it still has its consumer."""
+    def subscribe_anew(self) -> None:
+        """The queue is not the one that was subscribed to."""
         self._looking.set()
 
     def _forget(self) -> None:
