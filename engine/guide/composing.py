@@ -34,6 +34,8 @@ def library(mappings: Path) -> dict[str, SegmentMap]:
     """The maps under ``lib/v2`` by name; an overlay has the maps of the file it mends."""
     found, overlays = dict[str, SegmentMap](), dict[str, str]()
     for path in sorted((mappings / "lib/v2").rglob("*.yaml")):
+        if path.name.endswith(".test.yaml"):
+            continue
         file = str(path.relative_to(mappings).with_suffix(""))
         tree = _tree(path)
         for name, written in tree.get("maps", {}).items():
