@@ -35,7 +35,9 @@ class Failure:
 
 
 def convert(
-    files: Annotated[list[Path], typer.Argument(help="Messages, or batches of HL7 v2.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Messages, or batches of HL7 v2; - is standard input.")
+    ],
     to: Annotated[str, typer.Option("--to", help="fhir, hl7v2, cda, json, xml …")],
     mapping: Annotated[
         str | None, typer.Option(help="Use this one, whatever the message's own type.")
@@ -77,7 +79,12 @@ def convert(
     reason (in a pipe, a line of JSON each), the others are converted all the same; exit code 1.
     """
     from engine.mapping import Converter
+    from engine.mapping.mapfile import TARGETS
+    from engine.syntax.nearest import did_you_mean
 
+    if to not in TARGETS:
+        hint = did_you_mean(to, TARGETS) or f"one of {', '.join(TARGETS)}"
+        raise typer.BadParameter(f"'{to}' is no format that is written; {hint}", param_hint="--to")
     if ledger and out is None:
         raise typer.BadParameter("a ledger is written beside the output: give --out")
     folder = _mappings(config)
@@ -125,7 +132,9 @@ def _convert(
     from engine.mapping.conversion import messages_of
 
     try:
-        messages = messages_of(file.read_bytes())
+        standard_input = str(file) == "-"
+        body = sys.stdin.buffer.read() if standard_input else file.read_bytes()
+        messages = messages_of(body)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         yield str(file), "", ErrorInfo("P040", f"reading failed: {reason}", Stage.RECEIVING), None
@@ -135,7 +144,7 @@ def _convert(
         return
     several = len(messages) > 1
     for number, body in enumerate(messages, start=1):
-        shown, name = str(file), file.stem
+        shown, name = str(file), "message" if standard_input else file.stem
         if several:
             shown, name = f"{shown}[{number}]", f"{name}-{number}"
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.output import print_table
+from engine.cli.output import print_table, printable, terminal
 from engine.cli.project import PROJECT, Project
 
 if TYPE_CHECKING:
@@ -121,6 +121,15 @@ def _params(compiled: CompiledMapping, given: list[str]) -> dict[str, Any]:
 
 
 def _show_explained(leaves: Sequence[Explained]) -> None:
+    """In a pipe a line each; on a terminal, which is too narrow for a line, what it was made of is
+    below the leaf."""
+    if terminal():
+        for leaf in leaves:
+            typer.echo(f"{typer.style(leaf.target, bold=True)} = {printable(leaf.value)}")
+            for source in leaf.sources:
+                typer.echo(f"    {source.path}: {printable(source.value or '-')}")
+            typer.echo(typer.style(f"    {leaf.position}", dim=True))
+        return
     print_table(
         ("output", "value", "from", "read", "rule"),
         [

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.control import DATA, Data, control, moment, search_of
-from engine.cli.output import Form, brief_time, local_time, print_json, print_table, terminal
+from engine.cli.output import (
+    Form,
+    brief_time,
+    local_time,
+    print_json,
+    print_table,
+    printable,
+    terminal,
+)
 from engine.cli.words import word
 
 messages = typer.Typer(help="Find messages and show what became of them.", no_args_is_help=False)
@@ -134,15 +142,7 @@ def _content(title: str, payload: dict[str, Any]) -> None:
     typer.echo(f"--- {title} {kind}".rstrip())
     text = payload.get("text", payload.get("base64", word("purged")))
     # HL7 ends its segments with a bare CR, which a terminal would write over itself.
-    sys.stdout.write(_printable(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")) + "\n")
-
-
-def _printable(text: str) -> str:
-    """Without control characters, with which a message could play tricks on a terminal."""
-    return "".join(
-        character if character in "\n\t" or character.isprintable() else "\ufffd"
-        for character in text
-    )
+    sys.stdout.write(printable(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")) + "\n")
 
 
 def _facts(found: Any) -> tuple[str, ...]:

@@ -70,3 +70,11 @@ def brief_time(text: str) -> str:
     if not terminal():
         return local_time(text)
     return datetime.fromisoformat(text).astimezone().strftime("%m-%d %H:%M:%S")
+
+
+def printable(text: str) -> str:
+    """Without control characters, with which a message could play tricks on a terminal."""
+    return "".join(
+        character if character in "\n\t" or character.isprintable() else "\ufffd"
+        for character in text
+    )

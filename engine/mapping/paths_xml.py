@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from engine.formats.hl7v2.segment import Segment
 from engine.formats.xml import XML_FORMATS, Element, direct_text, place_of, text_inside
 from engine.formats.xml.document import soap_body
 from engine.formats.xml.names import UnknownPrefix, clark, element_tags
@@ -394,11 +395,12 @@ def places_code(compiler: ExpressionCompiler, node: Expr) -> Code | None:
 
 
 def origin_code(compiler: ExpressionCompiler, node: Expr | None, label: str) -> Code:
-    """The place of what a variable is given, as its origin: exact for a single one in XML."""
+    """The place of what a variable is given, as its origin: exact for a single one in XML, and for
+    what another variable holds."""
     xml = node is not None and compiler.unit.format in XML_FORMATS
     places = places_code(compiler, node) if xml and node is not None else None
     if places is None:
-        return lambda run: label
+        return _below_origin(compiler, node, label)
     known = places
 
     def origin(run: Run) -> Any:
@@ -408,10 +410,23 @@ def origin_code(compiler: ExpressionCompiler, node: Expr | None, label: str) -> 
     return origin
 
 
+def _below_origin(compiler: ExpressionCompiler, node: Expr | None, label: str) -> Code:
+    """The origin of a variable and the steps from it; else the label."""
+    root = node.root if isinstance(node, Path) else node
+    binding = compiler.scope.find(root.name) if isinstance(root, Variable) else None
+    if node is None or root is None or binding is None or binding.origin is None:
+        return lambda run: label
+    origin, cell = binding.origin, binding.cell
+    suffix = compiler.scalar.text[root.end : node.end]
+    return lambda run: place_below(run[cell], run[origin], suffix) or label
+
+
 def place_below(value: Any, known: Any, suffix: str) -> Any:
     """The place that a path from a variable means, also where nothing is."""
     if value.__class__ is Element:
         return place_of(value) + suffix
+    if value.__class__ is Segment and suffix.startswith("."):
+        suffix = f"-{suffix[1:]}"
     return None if known is None else known + suffix
 
 

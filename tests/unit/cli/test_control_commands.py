@@ -11,7 +11,7 @@ import pytest
 
 from engine.api.engine import Reloaded
 from engine.cli.control import moment
-from engine.cli.messages import _printable
+from engine.cli.output import printable
 from engine.contract import ErrorInfo, Stage, State
 from engine.flow.status import ChannelState
 from engine.syntax import Diagnostic, Position, Severity
@@ -133,7 +133,7 @@ def test_a_message_tells_its_story_and_its_content_only_when_asked(
 
 
 def test_content_cannot_steer_the_terminal() -> None:
-    assert _printable("a\x1b]0;x\x07\tb\n\u202e") == "a\ufffd]0;x\ufffd\tb\n\ufffd"
+    assert printable("a\x1b]0;x\x07\tb\n\u202e") == "a\ufffd]0;x\ufffd\tb\n\ufffd"
 
 
 def test_deliveries_and_messages_are_replayed_by_their_ids(

@@ -119,3 +119,28 @@ def test_the_ledger_of_one_mapping(project: Path, carebus: Carebus) -> None:
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert ["PID[1]-3[1].1.1", "77", "unused", "", ""] in rows
     assert "16 leaves: 2 syntax, 12 unused, 2 used; 25% mapped" in done.stderr
+
+
+def test_standard_input(project: Path, carebus: Carebus) -> None:
+    done = carebus("convert", "--to", "json", "-", stdin=ADT.format(8).encode())
+    assert done.stdout == '{"id":"8","name":"张"}\n'
+    assert carebus("convert", "--to", "json", "--out", "o", "-", stdin=b"MSH").exit_code == 1
+
+
+def test_a_format_that_nobody_writes(project: Path, carebus: Carebus) -> None:
+    done = carebus("convert", "--to", "jsn", "a.b.hl7")
+    assert done.exit_code == 2
+    assert "'jsn' is no format" in done.stderr
+
+
+def test_on_a_terminal_what_a_value_was_made_of_is_below_it(
+    project: Path, carebus: Carebus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.cli.map.terminal", lambda: True)
+    (project / "routes.yaml").write_text("routes: []\n", "utf-8")
+    (project / "a.hl7").write_bytes(ADT.format("5\x1b[2J").encode())
+    done = carebus("map", "adt", "a.hl7", "--explain")
+    assert done.stdout == (
+        "id = 5\ufffd[2J\n    MSH-10: 5\ufffd[2J\n    mappings/adt.yaml:4:12\n"
+        "name = 张\n    PID-5: 张\n    mappings/adt.yaml:4:30\n"
+    )

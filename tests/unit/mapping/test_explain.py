@@ -104,3 +104,20 @@ def test_a_map_of_text_has_written_what_the_expression_goes_on_with() -> None:
     assert traced is not None
     tree = trace(traced, MESSAGE, CONTEXT)
     assert {rule.path for rule in written_rules(tree)} == {"a", "Up"}
+
+
+def test_a_path_is_the_messages_through_variables_and_maps() -> None:
+    text = """let: {pid: = PID}
+out:
+  whole: {$use: Person, $with: {p: = $pid}}
+  name: = $pid.5 | each('Name')
+maps:
+  Person: {args: [p], out: {id: {$use: Id, $with: {cx: = $p.3}}}}
+  Id: {args: [cx], out: {v: = $cx.4}}
+  Name: {args: [xpn], out: {given: = $xpn.2}}
+"""
+    found = explain(mapping(text), MESSAGE, CONTEXT)
+    assert [(one.target, one.sources[0].path) for one in found] == [
+        ("whole.id.v", "PID-3.4"),
+        ("name.given", "PID-5.2"),
+    ]
