@@ -181,6 +181,7 @@ relationship:
         system: = $in1.17.3 | table('CodingSystem') ?? $own
         version: = $in1.17.7
         known: = $in1.17.1 | coding('SubscriberRelationship')
+        read: http://terminology.hl7.org/CodeSystem/v2-0063
     - $if: exists($in1.17.4) or exists($in1.17.5)
       system: = $in1.17.6 | table('CodingSystem')
       version: = $in1.17.8

@@ -46,12 +46,12 @@ OTHER_CODES: Final[Mapping[str, Mapping[str, str]]] = {
 # The sender's own coding behind the one that a table gives.
 OWN_CODING: Final = """\
   # The sender's own coding behind the one that a table gives (`known`): the same in the same words
-  # is not said again.
+  # is not said again, unless it is of another system than the table reads.
   CWE_OwnCoding:
-    args: [code, words, system, version, known]
+    args: [code, words, system, version, known, read]
     let:
       same: = $known.code == $code and $known.system == $system
-      alike: = exists($words) and lower($words) == lower($known.display)
+      alike: = lower($words) == lower($known.display) and ($system ?? $read) == $read
     out:
       $if: (exists($code) or exists($words)) and not $same and not $alike
       system: = $system
@@ -229,6 +229,7 @@ class Vocabulary:
             ("system", values["system"]),
             ("version", values["version"]),
             ("known", f"= {known}"),
+            ("read", source),
         ):
             arguments.add(name, value)
         own.add("$use", "CWE_OwnCoding")
