@@ -306,6 +306,7 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "library": printed("library", "The shipped library", "bench.library", _LIBRARY),
     "view": printed("view", "HL7 view against the hl7 package", "bench.hl7_view", _VIEW),
     "store": printed("store", "The store", "bench.store"),
+    "broker": printed("broker", "RabbitMQ, quorum queues, one node", "bench.broker"),
     "million": printed(
         "million", "The store with 1,000,000 messages", "bench.store_million", _MILLION
     ),
