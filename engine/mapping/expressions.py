@@ -49,8 +49,9 @@ from engine.mapping.operators import (
     otherwise,
 )
 from engine.mapping.paths import compile_path
-from engine.mapping.paths_xml import as_values, place_below, places_code
+from engine.mapping.paths_xml import as_values
 from engine.mapping.placed import Account, lifted, noting
+from engine.mapping.places_xml import place_below, places_code
 from engine.mapping.runstate import ACCOUNT, DOCUMENT, SOURCES, Code, Run
 from engine.mapping.scope import Binding, Scope, Unit
 from engine.mapping.tracing import untraced

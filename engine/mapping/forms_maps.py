@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from engine.mapping.ast import SEGMENTED, Call, Expr, Path, Segment, Variable
 from engine.mapping.closures import NOTHING_AT_ALL, Compiled
 from engine.mapping.form import literal_of
-from engine.mapping.paths_xml import origin_code
 from engine.mapping.placed import filling
+from engine.mapping.places_xml import origin_code
 from engine.mapping.referring import check_target, referring
 from engine.mapping.remembering import by_arguments, by_text, field_text
 from engine.mapping.runstate import ACCOUNT, SOURCES, STEPS, Code, Run, too_many_steps

@@ -37,8 +37,8 @@ from engine.mapping.nulls import copying, may_be_list, without_null
 from engine.mapping.objects import list_of_items, list_of_one, object_code, single_item
 from engine.mapping.output_loops import compile_loop
 from engine.mapping.overlay_paths import repeated_labels
-from engine.mapping.paths_xml import origin_code
 from engine.mapping.placed import filling, lifted, testing
+from engine.mapping.places_xml import origin_code
 from engine.mapping.runstate import ACCOUNT, SOURCES, Code, Run
 from engine.mapping.scope import Binding, MapCode, Scope, Unit
 from engine.mapping.tables import literal_text

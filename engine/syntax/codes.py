@@ -8,7 +8,14 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from engine.syntax import codes_config, codes_mapping, codes_process, codes_run, codes_yaml
+from engine.syntax import (
+    codes_checks,
+    codes_config,
+    codes_mapping,
+    codes_process,
+    codes_run,
+    codes_yaml,
+)
 from engine.syntax.code import Code, table
 
 CODES: Final[Mapping[str, Code]] = MappingProxyType(
@@ -17,6 +24,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
             codes_yaml.ROWS,
             codes_config.ROWS,
             codes_mapping.ROWS,
+            codes_checks.ROWS,
             codes_run.ROWS,
             codes_process.ROWS,
         )
