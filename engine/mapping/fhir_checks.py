@@ -10,23 +10,18 @@ from collections.abc import Mapping as Dictionary
 from typing import Final
 
 from engine.formats.fhir.definitions import Definitions, Element, Type
-from engine.formats.fhir.primitives import primitive_check
-from engine.mapping.ast import Call, Literal
 from engine.mapping.fhir_shapes import (
     SPREADS,
     Shapes,
-    gives_text,
     has_content,
-    literal_argument,
-    results,
 )
-from engine.mapping.grammar import is_expression, parse_expression
+from engine.mapping.fhir_values import ValueChecker, a_or_an
+from engine.mapping.grammar import is_expression
 from engine.mapping.mapfile import MapDefinition
-from engine.mapping.tables import Table, literal_text
+from engine.mapping.tables import Table
 from engine.syntax import Diagnostics, Mapping, Node, Scalar, Sequence
-from engine.syntax.nearest import did_you_mean, nearest
+from engine.syntax.nearest import did_you_mean
 
-_NUMBERS: Final = ("decimal", "integer", "positiveInt", "unsignedInt", "integer64")
 _COMPLETED: Final = {("Bundle.entry.request", "url")}
 """What the end of a run fills in (`engine.mapping.bundles`)."""
 
@@ -46,9 +41,9 @@ class FhirChecker:
         whole: bool,
     ) -> None:
         self._whole = whole
-        self._definitions, self._diagnostics, self._tables = definitions, diagnostics, tables
-        self._format = format
+        self._definitions, self._diagnostics = definitions, diagnostics
         self._shapes = Shapes(definitions, maps)
+        self._values = ValueChecker(definitions, diagnostics, self._shapes, tables, format)
 
     def mapping(self, out: Node, resource: str | None) -> None:
         """The output of a mapping whose target says ``resource:``, if it does."""
@@ -143,7 +138,7 @@ class FhirChecker:
         """What directives merge into an object of this type."""
         used = node.get("$use")
         if isinstance(used, Scalar):
-            self._used(used, used.text, kind.name)
+            self._values.used(used, used.text, kind.name)
         for part in self._shapes.parts(node):
             if part is not used and not self._is_map(part, node):
                 self._alternative(part, kind)
@@ -157,7 +152,7 @@ class FhirChecker:
         if isinstance(part, Mapping):
             self._object(part, kind, sure=False)
         elif isinstance(part, Scalar) and not is_expression(part.text) and part.text:
-            self._diagnostics.at("M712", part, f"{_a(kind.name)} is an object, not a text")
+            self._diagnostics.at("M712", part, f"{a_or_an(kind.name)} is an object, not a text")
 
     def _required(self, node: Mapping, kind: Type) -> None:
         keys = self._shapes.keys(node)
@@ -171,7 +166,7 @@ class FhirChecker:
                 self._diagnostics.at(
                     "M715",
                     node.entries[0][0] if node.entries else node,
-                    f"{_a(kind.name)} needs '{shown}'",
+                    f"{a_or_an(kind.name)} needs '{shown}'",
                 )
 
     # --- values -------------------------------------------------------------------------
@@ -201,7 +196,7 @@ class FhirChecker:
                 return
             used = node.get("$use")
             if isinstance(used, Scalar):
-                self._used(used, used.text, type_name)
+                self._values.used(used, used.text, type_name)
                 return
             for part in self._shapes.parts(node):
                 self._value(part, element, type_name, sure=False)
@@ -226,9 +221,9 @@ class FhirChecker:
             return
         if isinstance(node, Scalar):
             if is_expression(node.text):
-                self._expression(node, element, type_name)
+                self._values.expression(node, element, type_name)
             elif node.text or node.quoted:
-                self._literal(node, element, type_name)
+                self._values.literal(node, element, type_name)
             return
         if self._definitions.is_primitive(type_name):
             self._primitive_object(node, element, type_name)
@@ -239,7 +234,7 @@ class FhirChecker:
         if kind is None:
             return
         if type_name == "Reference":
-            self._reference(node, element)
+            self._values.reference(node, element)
         content = has_content(node) or not any(key in node for key in SPREADS)
         if content or not any(key in node for key in ("$case", "$first")):
             self._object(node, kind, sure=sure)
@@ -257,191 +252,12 @@ class FhirChecker:
             return
         used = node.get("$use")
         if isinstance(used, Scalar):
-            self._used(used, used.text, type_name)
+            self._values.used(used, used.text, type_name)
             return
         for part in self._shapes.parts(node):
             self._single(part, element, type_name, sure=False)
-
-    # --- literals and expressions -------------------------------------------------------
-
-    def _literal(self, scalar: Scalar, element: Element, type_name: str) -> None:
-        if not self._definitions.is_primitive(type_name):
-            self._diagnostics.at(
-                "M712",
-                scalar,
-                f"'{element.name}' is {_a(type_name)}, an object, and this is a text",
-            )
-            return
-        text = literal_text(scalar.text)
-        plain = not scalar.quoted and not scalar.block
-        value = {"true": True, "false": False}.get(text, text) if plain else text
-        self._text(scalar, value, element, type_name)
-
-    def _text(self, scalar: Scalar, value: object, element: Element, type_name: str) -> None:
-        problem = primitive_check(self._definitions, type_name)(value)
-        if problem is not None:
-            help = None
-            if type_name in _NUMBERS and isinstance(value, str):
-                help = f"write = {scalar.text}" if _is_number(scalar.text) else None
-            elif type_name == "boolean" and value in ("true", "false"):
-                help = "write it without quotes"
-            self._diagnostics.at(
-                "M713", scalar, f"'{element.name}' is {_a(type_name)}: {problem}", help=help
-            )
-        elif element.binding is not None and type_name == "code":
-            self._code(scalar, str(value), element, "")
-
-    def _code(self, scalar: Scalar, code: str, element: Element, origin: str) -> None:
-        assert element.binding is not None  # noqa: S101
-        codes = self._definitions.all_codes(element.binding)
-        if code in codes:
-            return
-        near = nearest(code, codes)
-        help = f"did you mean '{near}'?" if near else None
-        if help is None and len(codes) <= 12:
-            help = f"one of {', '.join(sorted(codes))}"
-        self._diagnostics.at(
-            "M714", scalar, f"'{code}'{origin} is no code for '{element.name}'", help=help
-        )
-
-    def _expression(self, scalar: Scalar, element: Element, type_name: str) -> None:
-        tree = parse_expression(scalar, self._format, Diagnostics())
-        if tree is None:
-            return
-        primitive = self._definitions.is_primitive(type_name)
-        for result in results(tree):
-            if isinstance(result, Literal):
-                if primitive:
-                    self._text(scalar, result.value, element, type_name)
-                else:
-                    self._diagnostics.at(
-                        "M712",
-                        scalar,
-                        f"'{element.name}' is {_a(type_name)}, an object, and this is none",
-                    )
-            elif isinstance(result, Call):
-                self._call(scalar, result, element, type_name)
-            elif gives_text(result, self._format) and type_name in (*_NUMBERS, "boolean"):
-                wanted = "boolean" if type_name == "boolean" else "number"
-                self._diagnostics.at(
-                    "M712",
-                    scalar,
-                    f"'{element.name}' is {_a(type_name)}, and this path gives text",
-                    help=f"write | {wanted} after it",
-                )
-
-    def _call(self, scalar: Scalar, call: Call, element: Element, type_name: str) -> None:
-        name = literal_argument(call)
-        if name is None:
-            return
-        if call.name == "table" and name in self._tables:
-            self._table(scalar, self._tables[name], element, type_name)
-        elif call.name == "coding" and type_name not in ("Coding",):
-            self._diagnostics.at(
-                "M712",
-                scalar,
-                f"'{element.name}' is {_a(type_name)}, and coding() gives a Coding",
-                help="write coding: = list(…)" if type_name == "CodeableConcept" else None,
-            )
-        elif call.name == "each":
-            self._used(scalar, name, type_name)
-        elif call.name == "refer":
-            if type_name != "Reference":
-                self._diagnostics.at(
-                    "M712",
-                    scalar,
-                    f"'{element.name}' is {_a(type_name)}, and refer() gives a Reference",
-                )
-            else:
-                self._target(scalar, self._shapes.map_type(name), element)
-
-    def _table(self, scalar: Scalar, table: Table, element: Element, type_name: str) -> None:
-        if not self._definitions.is_primitive(type_name):
-            self._diagnostics.at(
-                "M712",
-                scalar,
-                f"'{element.name}' is {_a(type_name)}, an object, and a table gives a code",
-            )
-            return
-        if element.binding is None or type_name != "code":
-            return
-        given = [row.code for row in table.rows.values()]
-        otherwise = table.expression
-        if otherwise is not None:
-            tree = parse_expression(otherwise, self._format, Diagnostics())
-            found = results(tree) if tree is not None else ()
-            given += [str(one.value) for one in found if isinstance(one, Literal)]
-        for code in dict.fromkeys(given):
-            self._code(scalar, code, element, f" of table {table.name}")
-
-    def _used(self, place: Scalar, name: str, type_name: str) -> None:
-        """A map is used where a type is wanted."""
-        given = self._shapes.map_type(name)
-        if given is None or given == type_name:
-            return
-        kind = self._definitions.type(given)
-        if kind is not None and (type_name in kind.ancestors or type_name in ("Element", "Base")):
-            return
-        wanted = self._definitions.type(type_name)
-        if wanted is not None and given in wanted.ancestors:
-            return  # a Quantity where an Age is wanted, an Element as a part
-        if kind is None and not self._definitions.is_primitive(given):
-            return  # said where the map is
-        self._diagnostics.at(
-            "M718", place, f"map '{name}' gives {_a(given)}, and {_a(type_name)} is wanted here"
-        )
-
-    # --- references ---------------------------------------------------------------------
-
-    def _reference(self, node: Mapping, element: Element) -> None:
-        referred = node.get("$refer")
-        if isinstance(referred, Scalar):
-            self._target(referred, self._shapes.map_type(referred.text), element)
-        kind = node.get("type")
-        if isinstance(kind, Scalar) and not is_expression(kind.text):
-            self._target(kind, literal_text(kind.text), element)
-        given = node.get("reference")
-        if not isinstance(given, Scalar):
-            return
-        text = given.text
-        if is_expression(text):
-            tree = parse_expression(given, self._format, Diagnostics())
-            if not isinstance(tree, Call) or tree.name not in ("concat", "concat_all"):
-                return
-            first = tree.arguments[0] if tree.arguments else None
-            text = first.value if isinstance(first, Literal) else ""
-            if not isinstance(text, str) or not text.endswith("/"):
-                return
-        name, slash, _ = text.partition("/")
-        if slash and name.isalpha() and name[:1].isupper():
-            self._target(given, name, element)
-
-    def _target(self, place: Scalar, name: str | None, element: Element) -> None:
-        if name is None or not element.targets or name in element.targets:
-            return
-        if name not in self._definitions.resources:
-            self._diagnostics.at(
-                "M717",
-                place,
-                f"there is no FHIR resource '{name}'",
-                help=did_you_mean(name, self._definitions.resources),
-            )
-            return
-        self._diagnostics.at(
-            "M716",
-            place,
-            f"'{element.name}' refers to {' or '.join(sorted(element.targets))}, not to {name}",
-        )
 
 
 def _is_always(node: Node) -> bool:
     """Literal text: expressions may well exclude each other."""
     return isinstance(node, Scalar) and bool(node.text) and not is_expression(node.text)
-
-
-def _a(name: str) -> str:
-    return f"{'an' if name[:1] in 'AEIOUaeio' else 'a'} {name}"
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).replace("-", "", 1).isdecimal()
