@@ -663,6 +663,10 @@ class StoreRoom:
 class MessageStore(Component, Protocol):
     """Everything that was promised.  All methods may be called concurrently from one event loop."""
 
+    @property
+    def shared(self) -> bool:
+        """Other engines may have it open too."""
+
     def subscribe(self, committed: Committed) -> None: ...
 
     async def accept(self, new: NewMessage) -> Stored:

@@ -21,7 +21,8 @@ from engine.config.watch import watch
 from engine.contract import ConfigError, ErrorInfo, Stage
 from engine.flow.engine import Engine, EngineRole
 from engine.settings import Listen, Settings
-from engine.store import open_store
+from engine.store import failures, open_store
+from engine.store.membership import Membership
 from engine.syntax.code import Severity
 
 
@@ -52,6 +53,7 @@ class EngineProcess:
             shares_port=leash is not None,
             leases=store.members,
         )
+        self._members = store.members
         self._leash = leash
         self._reloading = asyncio.Lock()
         self._hangup = asyncio.Event()
@@ -60,7 +62,8 @@ class EngineProcess:
         """Return after the drain.  ``started`` gets the control endpoint's address once the
         engine owns its data and every channel has been told to open.
 
-        Raises ConfigError and StoreUnavailable when it cannot start.
+        Raises ConfigError and StoreUnavailable when it cannot start; StoreUnavailable also when
+        the other engines on its store gave it up.
         """
         settings = self._settings
         self._engine.configuration.prepare()
@@ -93,6 +96,8 @@ class EngineProcess:
                 finally:
                     listening.cancel()
                     await asyncio.gather(listening, return_exceptions=True)
+                if self._members is not None and self._members.given_up.is_set():
+                    raise failures.fenced()
         self._log.info("engine stopped")
 
     async def reload(self, actor: str) -> Reloaded:
@@ -137,8 +142,16 @@ class EngineProcess:
     async def _listen(self, watching: bool) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reload_on_hangup())
+            if self._members is not None:
+                tasks.create_task(self._end_when_given_up(self._members))
             if watching:
                 tasks.create_task(self._reload_on_change())
+
+    async def _end_when_given_up(self, members: Membership) -> None:
+        """Nothing that is sent from now on could be recorded."""
+        await members.given_up.wait()
+        self._log.critical("given up by the other engines: this one ends")
+        self.stop(fast=True)
 
     async def _reload_on_hangup(self) -> None:
         while True:

@@ -132,6 +132,11 @@ class OutboxRelay:
         else:
             self._read_from(lane, entry.delivery)
 
+    def reread(self) -> None:
+        """Deliveries were put in from elsewhere: read all lanes again."""
+        for lane in self.lanes:
+            self._read_from(lane, DeliveryId(1))
+
     def _lead_back(self, lane: WindowedLane, delivery: DeliveryId) -> None:
         self._astray = True
         self._read_from(lane, delivery)

@@ -95,7 +95,7 @@ def is_refused(error: StoreError) -> bool:
     return not isinstance(error, StoreUnavailable) or error.info.code in _REFUSALS
 
 
-_REFUSALS = frozenset({"STORE-CONSTRAINT", "STORE-REFUSED"})
+_REFUSALS = frozenset({"STORE-CONSTRAINT", "STORE-FENCED", "STORE-REFUSED"})
 
 
 async def durable(record: Callable[[], Awaitable[None]], log: Any) -> bool:

@@ -17,6 +17,7 @@ from engine.flow.healing import Healing
 from engine.flow.outbox import OutboxRelay
 from engine.flow.relay import Relay
 from engine.flow.shared import SharedRelay
+from engine.flow.takeover import take_over
 
 
 class Relays(Protocol):
@@ -39,19 +40,27 @@ class Relays(Protocol):
 
 
 def relays_of(store: MessageStore, broker: Broker, log: Any) -> Relays:
-    return SharedRelays(store, broker, log) if broker.shared else OwnRelays(store, broker)
+    return SharedRelays(store, broker, log) if broker.shared else OwnRelays(store, broker, log)
 
 
 class OwnRelays:
     """For a broker that only this process uses."""
 
-    def __init__(self, store: MessageStore, broker: Broker) -> None:
+    def __init__(self, store: MessageStore, broker: Broker, log: Any) -> None:
         self._store = store
         self._broker = broker
+        self._log = log
         self._running: dict[str, OutboxRelay] = {}
+        self._taking: asyncio.Task[None] | None = None
 
     def configure(self, configuration: Configuration, tasks: asyncio.TaskGroup) -> None:
-        """Nothing: a relay comes and goes with its channel."""
+        """A relay comes and goes with its channel; what is common to all is begun once."""
+        if self._store.shared and self._taking is None:
+            self._taking = tasks.create_task(take_over(self._store, self._reread, self._log))
+
+    def _reread(self) -> None:
+        for relay in self._running.values():
+            relay.reread()
 
     def begun(self, channel: Channel) -> Relay:
         relay = self._running[channel.name] = OutboxRelay(
@@ -77,7 +86,9 @@ class OwnRelays:
                     relay.committed(new, wanted, delivery)
 
     def stop(self) -> None:
-        """Each ends with its channel."""
+        """Each relay ends with its channel."""
+        if self._taking is not None:
+            self._taking.cancel()
 
 
 class SharedRelays:

@@ -127,6 +127,10 @@ class SqlStore:
         if stopped:
             self._lock.release()
 
+    @property
+    def shared(self) -> bool:
+        return self.members is not None
+
     def disown(self) -> None:
         self._disowned = True
 
