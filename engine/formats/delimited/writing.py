@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from engine.contract import FormatError, Stage
 from engine.formats.delimited.layout import Column, Layout
 from engine.formats.errors import format_error
 from engine.formats.null import Null
+from engine.formats.scalars import scalar_text
 
 
 def write_rows(tree: Any, layout: Layout) -> str:
@@ -79,19 +79,12 @@ def _quoted(cell: str, layout: Layout) -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None or isinstance(value, Null):
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Decimal):
-        return format(value, "f") if abs(value.adjusted()) < 1000 else str(value)
     if isinstance(value, list) and len(value) == 1:
-        return _text(value[0])
-    raise _wrong("a cell is a single text")
+        value = value[0]
+    text = "" if value is None or isinstance(value, Null) else scalar_text(value)
+    if text is None:
+        raise _wrong("a cell is a single text")
+    return text
 
 
 def _wrong(summary: str) -> FormatError:

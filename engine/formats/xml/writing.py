@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
 from lxml import etree
@@ -14,6 +13,7 @@ from engine.contract import FormatError, Payload, Stage
 from engine.formats.charsets import UTF_8, find_charset
 from engine.formats.errors import format_error
 from engine.formats.null import Null
+from engine.formats.scalars import scalar_text
 from engine.formats.xml.names import KNOWN_IN_FRAGMENTS, PREDECLARED, SOAP_12, UnknownPrefix, clark
 from engine.formats.xml.reading import read_xml
 
@@ -159,17 +159,10 @@ def _append(element: Any, text: str) -> None:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Decimal):
-        return format(value, "f") if abs(value.adjusted()) < 1000 else str(value)
-    if isinstance(value, list) and len(value) == 1:
-        return _text(value[0])
-    raise _wrong("a single text is wanted where a list or an object stands")
+    text = scalar_text(value)
+    if text is None:
+        raise _wrong("a single text is wanted where a list or an object stands")
+    return text
 
 
 def _wrong(summary: str) -> FormatError:
