@@ -79,20 +79,25 @@ class Shapes:
 
     def parts(self, node: Mapping) -> Iterator[Node]:
         """What the directives of an object merge into it, alternatives one after the other."""
-        of = node.get("$of")
-        if isinstance(of, Mapping):
-            yield from (branch for _, branch in of.entries)
-        otherwise = node.get("$else")
-        if otherwise is not None:
-            yield otherwise
-        for directive in ("$first", "$merge"):
-            given = node.get(directive)
-            if isinstance(given, Sequence):
-                yield from given.items
+        yield from alternatives(node)
         used = node.get("$use")
         if isinstance(used, Scalar):
             definition = self.maps.get(used.text)
             yield used if definition is None else definition.out
+
+
+def alternatives(node: Mapping) -> Iterator[Node]:
+    """What `$of`, `$else`, `$first` and `$merge` of an object merge into it."""
+    of = node.get("$of")
+    if isinstance(of, Mapping):
+        yield from (branch for _, branch in of.entries)
+    otherwise = node.get("$else")
+    if otherwise is not None:
+        yield otherwise
+    for directive in ("$first", "$merge"):
+        given = node.get(directive)
+        if isinstance(given, Sequence):
+            yield from given.items
 
 
 def has_content(node: Mapping) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 from engine.formats.xml.declarations import Content, Declarations, Declared
 from engine.formats.xml.names import SOAP_11, SOAP_12, XML, XSI, UnknownPrefix, clark
 from engine.formats.xml.writing import CONTENT, TEXT
-from engine.mapping.fhir_shapes import has_content
+from engine.mapping.fhir_shapes import alternatives, has_content
 from engine.mapping.grammar import is_expression
 from engine.syntax import Diagnostics, Node, Scalar, Sequence
 from engine.syntax import Mapping as MappingNode
@@ -164,16 +164,7 @@ class OutputChecker:
 def _merged(node: MappingNode, maps: Mapping[str, MappingNode]) -> Iterator[Node]:
     """What directives put beside the keys of an object, alternatives one after the other; a map of
     another file is its name."""
-    of = node.get("$of")
-    if isinstance(of, MappingNode):
-        yield from (branch for _, branch in of.entries)
-    otherwise = node.get("$else")
-    if otherwise is not None:
-        yield otherwise
-    for directive in ("$first", "$merge"):
-        given = node.get(directive)
-        if isinstance(given, Sequence):
-            yield from given.items
+    yield from alternatives(node)
     used = node.get("$use")
     if isinstance(used, Scalar):
         definition = maps.get(used.text)
