@@ -16,6 +16,7 @@ SLIPS: Final[tuple[Patch, ...]] = (
     slip("CWE_Identifier", "CWE.*", "target", "].name", "].type.text"),
     slip("CWE_Quantity", "CWE.*", "target", "Quantity.", ""),
     slip("CWE_Observation_SupportingInfo", "CWE.*", "target", "value.Codeable", "valueCodeable"),
+    slip("CWE_Observation_SupportingInfo", "CWE.13", "source", "CWE.13", "CWE.12"),
     slip("CWE_Duration", "CWE.*", "target", "duration", "unit"),
     slip("DLN_Identifier", "DLN.1", "target", "sytem", "system"),
     slip("XCN_Patient", "XCN.7", "target", "[2}", "[2]"),
