@@ -180,6 +180,26 @@ async def _delayed(broker: RabbitBroker) -> bool:
     return (await broker.stats(FREE.name)).delayed == 1
 
 
+async def test_a_deleted_delay_exchange_is_declared_again(node: RabbitNode) -> None:
+    address = address_at(node)
+    async with opened(address) as broker:
+        due = datetime.now(UTC) + timedelta(seconds=1.2)
+        await broker.publish(FREE.name, [envelope(1, not_before=due)])
+        name = f'rabbit_misc:r(<<"/">>, exchange, <<"{address.prefix}.delay.1">>)'
+        await ctl(node, "eval", f'rabbit_exchange:delete({name}, false, <<"test">>).')
+
+        async def published() -> bool:
+            later = datetime.now(UTC) + timedelta(seconds=1.2)
+            try:
+                await broker.publish(FREE.name, [envelope(2, not_before=later)])
+            except BrokerUnavailable:
+                return False
+            return True
+
+        await until(published)
+        assert set(await received(broker, 2, FREE)) == {1, 2}
+
+
 async def test_what_is_published_for_later_comes_later(node: RabbitNode) -> None:
     async with opened(address_at(node)) as broker:
         due = datetime.now(UTC) + timedelta(seconds=1.4)

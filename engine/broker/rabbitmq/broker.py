@@ -164,7 +164,12 @@ class RabbitBroker:
 
     async def _delay(self, exchange: str, known: _Queue, envelope: Envelope) -> None:
         await self._declaring.delays()
-        await self._publisher.publish(exchange, known.plan.lane.name, [envelopes.write(envelope)])
+        try:
+            body = envelopes.write(envelope)
+            await self._publisher.publish(exchange, known.plan.lane.name, [body])
+        except (BrokerUnavailable, Unroutable):
+            self._declaring.doubt_delays()  # they may have been deleted
+            raise
         if envelope.not_before is not None:
             known.feed.delayed[envelope.delivery] = envelope.not_before
 

@@ -83,6 +83,10 @@ class Declaring:
             )
         self._delays = True
 
+    def doubt_delays(self) -> None:
+        """Declare the delay queues again before they are used."""
+        self._delays = False
+
     async def _asked(self, queue: Queue) -> tuple[int, int] | None:
         """None when there is no such queue."""
         try:
