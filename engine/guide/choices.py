@@ -24,6 +24,8 @@ CHOICES: Final[tuple[Patch, ...]] = (
     # Severity loses nothing; criticality would be a guess about the future.
     leave("AL1_*", "AL1-4", "criticality", "severity is not read as criticality"),
     leave("IAM_*", "IAM-4", "criticality", "severity is not read as criticality"),
+    leave("IAM_*", "IAM-3", "code", "done as a part: both codes are told"),
+    leave("IAM_*", "IAM-27", "code", "done as a part: both codes are told"),
     leave("CWE_Device", "CWE.*", "definition", "a kind of device is told from a device by hand"),
     choose("CWE_Device", "CWE.*", "type", "no code is told; R4 demands one",
            assignment='"user-friendly-name"'),
@@ -133,6 +135,13 @@ CHOICES: Final[tuple[Patch, ...]] = (
     choose("DG1_*", "DG1-21", "verificationStatus", "A and U say nothing about it",
            condition='IF DG1-21 EQUALS "D"'),
     choose("XAD_Address", "XAD.10", "valueString", "a code alone is a text too", map=""),
+    # More than its number is not known of it.
+    slip("DG1_*", "DG1-22", "target", "valueReference(Condition)", "valueReference.identifier"),
+    slip("DG1_*", "DG1-22", "map", "EI[Condition]", "EI[Identifier-Extension]"),
+    choose("DG1_*", "DG1-22", "", "a number is needed", condition="IF DG1-22.1 VALUED"),
+    choose("SPM_Specimen", "SPM-32", "code", "a column further left", assignment='"SHIP"'),
+    choose("SPM_Specimen", "SPM-32", "system", "a column further left",
+           assignment='"http://terminology.hl7.org/CodeSystem/v2-0203"'),
     leave("SCH_ServiceRequest", "SCH-25", "status", "an appointment's status is no request's"),
     choose("OBR_ServiceRequest", "OBR-6", "", "one of the two times",
            condition="IF OBR-27 NOT VALUED AND ORC-7 NOT VALUED"),

@@ -139,6 +139,35 @@ asNeededCodeableConcept:
   text: = $tq1.10 | text  # TQ1-10
 """,
     ),
+    "SPM_Specimen": Part(
+        "R4 has an extension for how a specimen is to be handled, which the guide does not name.",
+        """\
+$merge:
+  - collection:
+      extension:
+        - $for: cwe in $spm.15[*]  # SPM-15
+          $if: exists($cwe)
+          url: http://hl7.org/fhir/StructureDefinition/specimen-specialHandling
+          valueCodeableConcept: = $cwe | each('CWE_CodeableConcept')
+""",
+    ),
+    "RXA_Immunization": Part(
+        "The guide leaves RXA-9 to the realms; a record from elsewhere (NIP001 01 to 08) has an "
+        "origin, and the first is no primary source.",
+        """\
+primarySource: = 'true' | boolean | when($rxa.9.1 == '00' and $rxa.9.3 == 'NIP001') ?? 'false' | boolean | when($rxa.9.1 and $rxa.9.3 == 'NIP001')
+reportOrigin: = $rxa.9[.3 == 'NIP001'] | each('CWE_CodeableConcept')
+""",
+    ),
+    "IAM_AllergyIntolerance": Part(
+        "The clinician's code stands beside the allergen's.",
+        """\
+code:
+  $merge:
+    - = $iam.3 | each('CWE_CodeableConcept')  # IAM-3
+    - = $iam.27 | each('CWE_CodeableConcept')  # IAM-27
+""",
+    ),
     "PID_Patient": Part(
         "PID-12 is the county of the address where there is one without, otherwise an address.",
         """\
