@@ -25,6 +25,7 @@ CHOICES: Final[tuple[Patch, ...]] = (
     leave("AL1_*", "AL1-4", "criticality", "severity is not read as criticality"),
     leave("IAM_*", "IAM-4", "criticality", "severity is not read as criticality"),
     leave("IAM_*", "IAM-3", "code", "done as a part: both codes are told"),
+    leave("IAM_*", "IAM-1[45]", "", "done by the message: it knows the Patient"),
     leave("IAM_*", "IAM-27", "code", "done as a part: both codes are told"),
     leave("CWE_Device", "CWE.*", "definition", "a kind of device is told from a device by hand"),
     choose("CWE_Device", "CWE.*", "type", "no code is told; R4 demands one",

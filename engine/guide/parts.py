@@ -155,7 +155,7 @@ $merge:
         "The guide leaves RXA-9 to the realms; a record from elsewhere (NIP001 01 to 08) has an "
         "origin, and the first is no primary source.",
         """\
-primarySource: = 'true' | boolean | when($rxa.9.1 == '00' and $rxa.9.3 == 'NIP001') ?? 'false' | boolean | when($rxa.9.1 and $rxa.9.3 == 'NIP001')
+primarySource: = ($rxa.9.1 == '00') | when($rxa.9.3 == 'NIP001')  # RXA-9
 reportOrigin: = $rxa.9[.3 == 'NIP001'] | each('CWE_CodeableConcept')
 """,
     ),

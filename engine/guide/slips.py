@@ -85,7 +85,6 @@ SLIPS: Final[tuple[Patch, ...]] = (
     slip("XAD_Address", "XAD.10", "target", "valueCode", "valueString"),
     slip("XON_Location", "XON.7", "target", "identifier[2]", "identifier[1]"),
     slip("EI_Condition", "EI.*", "target", "assigner(", "identifier.assigner("),
-    slip("IAM_AllergyIntolerance", "IAM-1[45]", "target", "recorder.reference(", "recorder("),
     slip("MSH_Provenance_Source", "MSH-7", "target", "occurred", "occurredDateTime"),
     slip("RXO_MedicationRequest", "RXO-5", "target", "doseForm", "form"),
     slip("TQ1_MedicationRequest", "TQ1-11", "target", "text", "dosageInstruction.text"),
