@@ -139,6 +139,14 @@ asNeededCodeableConcept:
   text: = $tq1.10 | text  # TQ1-10
 """,
     ),
+    "TXA_DocumentReference": Part(
+        "The guide leaves out when what the document is about was done.",
+        """\
+context:
+  period:
+    start: = try($txa.4 | datetime)  # TXA-4
+""",
+    ),
     "SPM_Specimen": Part(
         "R4 has an extension for how a specimen is to be handled, which the guide does not name.",
         """\
