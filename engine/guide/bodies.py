@@ -146,7 +146,7 @@ out:
   endpoint: = concat_all($scheme, $hd.2) | replace(' ', '%20')  # HD.2
   _endpoint:
     extension:
-      - $if: not $known  # HD.3
+      - $if: not $known or not $hd.2  # HD.3
         url: http://hl7.org/fhir/StructureDefinition/data-absent-reason
         valueCode: unknown
 """,

@@ -105,6 +105,20 @@ CHOICES: Final[tuple[Patch, ...]] = (
            "its mapping says when it is transformed", source="MSH-7", assignment=""),
     choose("PID_Provenance_Patient", "PID", "recorded", "the time of the change, unless the "
            "message says when it is transformed", source="PID-33", assignment=""),
+    # An HD of separators only is no address.
+    choose("MSH_MessageHeader", "MSH-3", "source[1].endpoint", "an HD that says something",
+           condition="IF MSH-24.1 NOT VALUED AND MSH-24.2 NOT VALUED"),
+    choose("MSH_MessageHeader", "MSH-5", "destination[1].endpoint", "an HD that says something",
+           condition="IF MSH-25.1 NOT VALUED AND MSH-25.2 NOT VALUED"),
+    choose("MSH_MessageHeader", "MSH-5", "destination[1].name", "an HD that says something",
+           condition="IF MSH-25.1 VALUED OR MSH-25.2 VALUED"),
+    choose("MSH_MessageHeader", "MSH-24", "source.endpoint.extension", "an HD that says something",
+           condition="IF MSH-24.1 NOT VALUED AND MSH-24.2 NOT VALUED AND MSH-3.1 NOT VALUED "
+           "AND MSH-3.2 NOT VALUED", source="MSH"),
+    choose("MSH_MessageHeader", "MSH-25", "destination[1].endpoint.extension",
+           "an HD that says something",
+           condition="IF MSH-25.1 NOT VALUED AND MSH-25.2 NOT VALUED AND MSH-5.1 NOT VALUED "
+           "AND MSH-5.2 NOT VALUED", source="MSH"),
     slip("MSH_MessageHeader", "MSH-3", "target", "source[1].endpoint", "source[1]"),
     slip("MSH_MessageHeader", "MSH-5", "target", "destination[1].name", "destination[1]"),
     slip("MSH_MessageHeader", "MSH-5", "target", "destination[1].endpoint", "destination[1]"),
