@@ -58,7 +58,7 @@ async def opened(address: Address, *queues: QueueSpec) -> AsyncIterator[RabbitBr
 async def received(broker: RabbitBroker, count: int, spec: QueueSpec = ORDERED) -> list[int]:
     async with broker.consume(spec.name, prefetch=10) as leases:
         seen = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while len(seen) < count:
                 lease = await anext(leases)
                 seen.append(int(lease.envelope.delivery))
@@ -322,14 +322,14 @@ async def test_nothing_confirmed_is_lost_when_the_node_dies(node: RabbitNode, ho
             await asyncio.sleep(0.2)
             before = len(confirmed)
             await asyncio.to_thread(node.start)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(45):
                 while len(confirmed) < before + 20:
                     await asyncio.sleep(0.05)
             stop.set()
         assert before > 0
         seen: set[int] = set()
         async with broker.consume(ORDERED.name, prefetch=20) as leases:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(45):
                 while not seen >= set(confirmed):
                     lease = await anext(leases)
                     seen.add(int(lease.envelope.delivery))
