@@ -2,7 +2,28 @@
 
 ``open_store`` gives the `MessageStore` for a URL.  How it works, from the outside in: `store` is
 the class; `requests` wait for the `writer` (one thread, group commit), which turns a batch into
-rows with the `ledger`; `readers` answer everything else from their own connections.
+rows with the `ledger`; `readers` answer everything else from their own connections.  All of them
+speak to a `database`: `sqlite`, or `postgresql`.
+
+Several engines on one PostgreSQL store:
+
+- Each process has a data folder of its own; host and folder are its name, and the folder's lock
+  keeps a name from living twice.  Each start is a new life: a row in ``node`` with a lease, which
+  `membership` renews once a second by the database's clock.
+- A transaction of a life that ended fails (``STORE-FENCED``).  `SqlStore.members` says so too
+  (``given_up``): such a process can only end and be started again.
+- A delivery's ``owner`` is the life that has it in hand: who accepted it, then who began to send it.
+  ``outbox(mine=True)`` shows one's own; without, the lane as all engines see it, in order of ids.
+- Ids rise from an acknowledged message to the next one, also between engines; of two that are
+  accepted at once the lower may be committed last.  So a reader by id must go back to the lowest id
+  that is announced to it, or read what is its own.
+- A dedup key has one winner among all engines.
+- `SqlStore.recover` may be called at any time.  It ends the lives whose lease ran out (after the
+  database could be reached for as long as a lease), makes their begun sends UNCERTAIN, flags the
+  rest as possible duplicates, and makes all of it this engine's; what a clean stop left is taken
+  without a flag.  Deliveries of living engines are never touched.  One engine does it at a time.
+- ``members.acquire``, ``renew`` and ``release`` are named leases with an epoch, for what only one
+  process may do.
 """
 
 from __future__ import annotations
