@@ -12,8 +12,8 @@ Several engines on one PostgreSQL store:
   `membership` renews once a second by the database's clock.
 - A transaction of a life that ended fails (``STORE-FENCED``).  `SqlStore.members` says so too
   (``given_up``): such a process can only end and be started again.
-- A delivery's ``owner`` is the life that has it in hand: who accepted it, then who began to send it.
-  ``outbox(mine=True)`` shows one's own; without, the lane as all engines see it, in order of ids.
+- A delivery's ``owner`` is the life that has it in hand: who accepted it, then who began to send
+  it.  ``outbox(mine=True)`` shows one's own; without, the lane as all engines see it, by id.
 - Ids rise from an acknowledged message to the next one, also between engines; of two that are
   accepted at once the lower may be committed last.  So a reader by id must go back to the lowest id
   that is announced to it, or read what is its own.

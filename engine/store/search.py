@@ -7,7 +7,7 @@ reader's connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Select, exists, select
@@ -25,11 +25,13 @@ from engine.store import schema
 from engine.store.database import Connection
 from engine.store.rows import CONTROL_ID, error_of, key_text, micros, moment, object_of
 from engine.store.schema import BLOCK
-from engine.store.statements import Read
+from engine.store.statements import Read, cuts
 from engine.store.states import MESSAGE_STATES, NOT_ROUTED, TROUBLED, UNFINISHED
 
 _MOST: Final = 1000
 """Messages of one answer at most; the cursor goes on from there."""
+_DELIVERIES: Final = 1024
+"""Deliveries that one statement looks up."""
 _FIRST_WINDOW, _WIDEST_WINDOW = 2, 256
 """Blocks that one statement looks into: few at first, since most answers are among the newest."""
 
@@ -121,7 +123,7 @@ def _selects(query: Query, span: Span, keys: Sequence[Any]) -> list[Select[Any]]
     """Every way in which a message may match; each gives seqs, newest first."""
     of_message = []
     if query.type is not None:
-        of_message.append(_message.type == query.type)
+        of_message.append(_compared(_message.type, keys) == query.type)
     if query.since is not None:
         of_message.append(_message.received_at >= micros(query.since))
     if query.until is not None:
@@ -135,7 +137,7 @@ def _selects(query: Query, span: Span, keys: Sequence[Any]) -> list[Select[Any]]
     ways = []
     inbound = [*of_message]
     if query.channel is not None:
-        inbound.append(_message.channel == query.channel)
+        inbound.append(_compared(_message.channel, keys) == query.channel)
     troubled = by_delivery and state is not State.SENT and query.channel is None and not keys
     if not troubled:
         if by_delivery:
@@ -148,6 +150,12 @@ def _selects(query: Query, span: Span, keys: Sequence[Any]) -> list[Select[Any]]
     if query.channel is not None or troubled:
         ways.append(_through_deliveries(query, span, of_message))
     return ways
+
+
+def _compared(column: Any, keys: Sequence[Any]) -> Any:
+    """Where keys are given they are sought, and this is only compared: an index of it, which a
+    planner may like better, would be walked through the whole history."""
+    return column.concat("") if keys else column
 
 
 def _has_delivery(state: State | None) -> Any:
@@ -197,42 +205,6 @@ def _keyed(
 def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSummary]:
     if not seqs:
         return []
-    deliveries: dict[int, list[DeliverySummary]] = {seq: [] for seq in seqs}
-    rows = Read(
-        select(
-            _delivery.message,
-            _delivery.id,
-            _delivery.route,
-            _delivery.target,
-            _delivery.channel,
-            _delivery.state,
-            _delivery.attempt,
-            schema.event.c.error,
-            schema.event.c.at,
-            _message.received_at,
-        )
-        .join_from(
-            schema.message,
-            schema.delivery,
-            _delivery.id.between(_message.delivery, _message.delivery + _message.fanout - 1),
-        )
-        .outerjoin(schema.event, schema.event.c.id == _delivery.event)
-        .where(_message.seq.in_(seqs))
-        .order_by(_delivery.id)
-    )(connection)
-    for seq, number, route, target, channel, state, attempt, error, at, received_at in rows:
-        deliveries[seq].append(
-            DeliverySummary(
-                DeliveryId(number),
-                route,
-                target,
-                ChannelName(channel),
-                State(state),
-                attempt,
-                error_of(error),
-                moment(received_at if at is None else at),
-            )
-        )
     rows = Read(
         select(
             _message.seq,
@@ -244,15 +216,59 @@ def _summaries(connection: Connection, seqs: Sequence[int]) -> list[MessageSumma
             _message.received_at,
             _message.size,
             _message.search_keys,
+            _message.delivery,
+            _message.fanout,
         )
         .where(_message.seq.in_(seqs))
         .order_by(_message.seq.desc())
     )(connection)
+    # By their numbers, and not by a join of ranges: a planner may scan everything for that.
+    numbers = [number for row in rows for number in range(row[9], row[9] + row[10])]
+    received_at = {row[0]: row[6] for row in rows}
+    deliveries: dict[int, list[DeliverySummary]] = {seq: [] for seq in received_at}
+    for start, size in cuts(len(numbers), largest=_DELIVERIES):
+        for seq, summary in _of_deliveries(connection, numbers[start : start + size], received_at):
+            deliveries[seq].append(summary)
     return [_summary(row, tuple(deliveries[row[0]])) for row in rows]
 
 
+def _of_deliveries(
+    connection: Connection, numbers: Sequence[int], received_at: Mapping[int, int]
+) -> Iterator[tuple[int, DeliverySummary]]:
+    rows = Read(
+        select(
+            _delivery.message,
+            _delivery.id,
+            _delivery.route,
+            _delivery.target,
+            _delivery.channel,
+            _delivery.state,
+            _delivery.attempt,
+            schema.event.c.error,
+            schema.event.c.at,
+        )
+        .outerjoin_from(schema.delivery, schema.event, schema.event.c.id == _delivery.event)
+        .where(_delivery.id.in_(numbers))
+        .order_by(_delivery.id)
+    )(connection)
+    for seq, number, route, target, channel, state, attempt, error, at in rows:
+        yield (
+            seq,
+            DeliverySummary(
+                DeliveryId(number),
+                route,
+                target,
+                ChannelName(channel),
+                State(state),
+                attempt,
+                error_of(error),
+                moment(received_at[seq] if at is None else at),
+            ),
+        )
+
+
 def _summary(row: Sequence[Any], deliveries: tuple[DeliverySummary, ...]) -> MessageSummary:
-    _, message_id, channel, message_type, control_id, state, received_at, size, keys = row
+    _, message_id, channel, message_type, control_id, state, received_at, size, keys = row[:9]
     return MessageSummary(
         MessageId(message_id),
         ChannelName(channel),
