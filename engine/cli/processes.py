@@ -40,8 +40,8 @@ def supervise(
         token = new_token()
         stack.enter_context(announced(settings.data, Access(url_of(listen), token)))
 
-        def command(number: int, leash: Leash) -> list[str]:
-            data = settings.data / f"process-{number}"
+        def command(number: int, folder: int, leash: Leash) -> list[str]:
+            data = settings.data / (f"process-{number}" if not folder else f"process-{number}b")
             words = [*_ENGINE, "--config", str(settings.config), "--data", str(data)]
             words += ["--role", role, "--leash", str(leash)]
             if watch:

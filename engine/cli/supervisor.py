@@ -28,8 +28,9 @@ STOP_WITHIN: Final = timedelta(seconds=45)
 """Longer than a drain takes with everything that may hold it up."""
 STEADY: Final = 30.0  # seconds after which a process counts as having started well
 
-Command = Callable[[int, Leash], Sequence[str]]
-"""The command line of engine process number N."""
+Command = Callable[[int, int, Leash], Sequence[str]]
+"""The command line of engine process number N, with the one or the other (0, 1) of its two data
+folders: while a process is exchanged its successor runs beside it."""
 
 
 @dataclass(slots=True)
@@ -37,13 +38,16 @@ class _Member:
     """One engine process; ``life`` is held open for as long as it shall run."""
 
     number: int
+    folder: int
     process: asyncio.subprocess.Process
     life: int
     ready: asyncio.Task[bool]
 
     def send(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        # Not Popen's: it may reap the process, whose exit code nobody gets then.
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
 
 class Supervisor:
@@ -114,7 +118,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             since = loop.time()
-            member = self._members[number] = await self._start(number)
+            member = self._members[number] = await self._start(number, 0)
             if self._stopping.is_set():  # while it was being started
                 member.send(signal.SIGTERM)
             code = await self._ended(number)
@@ -159,13 +163,13 @@ class Supervisor:
             member.send(signal.SIGKILL)
             return await member.process.wait()
 
-    async def _start(self, number: int) -> _Member:
+    async def _start(self, number: int, folder: int) -> _Member:
         life_read, life_write = os.pipe()
         ready_read, ready_write = os.pipe()
         os.write(life_write, f"{self._token}\n".encode("ascii"))
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command(number, Leash(life_read, ready_write)),
+                *self._command(number, folder, Leash(life_read, ready_write)),
                 env=self._environ,
                 pass_fds=(life_read, ready_write),
                 start_new_session=True,
@@ -178,7 +182,7 @@ class Supervisor:
             os.close(life_read)
             os.close(ready_write)
         ready = asyncio.create_task(self._readiness(number, ready_read))
-        return _Member(number, process, life_write, ready)
+        return _Member(number, folder, process, life_write, ready)
 
     async def _readiness(self, number: int, descriptor: int) -> bool:
         if not await _said_ready(descriptor):
@@ -213,7 +217,7 @@ class Supervisor:
         old = self._members.get(number)
         if old is None or self._stopping.is_set():
             return False  # it is being started anew as it is
-        new = await self._start(number)
+        new = await self._start(number, 1 - old.folder)
         try:
             async with asyncio.timeout(READY_WITHIN.total_seconds()):
                 ready = await asyncio.shield(new.ready)

@@ -18,8 +18,8 @@ from engine.cli.leash import Leash
 from engine.cli.supervisor import Supervisor
 
 CHILD = """
-import os, select, signal, sys
-folder, number, leash, mode = sys.argv[1:]
+import fcntl, os, select, signal, sys
+folder, number, data, leash, mode = sys.argv[1:]
 life, ready = map(int, leash.split(":"))
 told = []
 def note(what):
@@ -29,6 +29,11 @@ signal.signal(signal.SIGTERM, lambda *_: told.append("term"))
 signal.signal(signal.SIGHUP, lambda *_: note("reload"))
 while os.read(life, 1) != b"\\n":
     pass
+try:
+    lock = os.open(f"{folder}/{data}", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    mode = "refuses"  # as an engine whose data folder another has
 if mode == "refuses":
     sys.exit(5)
 note("start")
@@ -51,9 +56,10 @@ class Hall:
         self.mode = "works"
         self.supervisor = Supervisor(self.command, processes)
 
-    def command(self, number: int, leash: Leash) -> Sequence[str]:
+    def command(self, number: int, folder: int, leash: Leash) -> Sequence[str]:
         return [
-            sys.executable, "-c", CHILD, str(self.folder), str(number), str(leash), self.mode,
+            sys.executable, "-c", CHILD, str(self.folder), str(number), f"data{number}-{folder}",
+            str(leash), self.mode,
         ]  # fmt: skip
 
     @property
@@ -150,9 +156,9 @@ async def test_processes_end_when_their_supervisor_is_killed(tmp_path: Path) -> 
     script = (
         "import asyncio, sys\n"
         "from engine.cli.supervisor import Supervisor\n"
-        "def command(number, leash):\n"
+        "def command(number, folder, leash):\n"
         f"    return [sys.executable, '-c', {CHILD!r}, {str(tmp_path)!r}, str(number),"
-        " str(leash), 'works']\n"
+        " f'data{number}-{folder}', str(leash), 'works']\n"
         "asyncio.run(Supervisor(command, 2).run())\n"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
