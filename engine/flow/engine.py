@@ -100,7 +100,8 @@ class Engine:
         self._log: Any = structlog.get_logger("carebus.flow")
         self._cache = MessageCache()
         self._ids = MessageIds()
-        self._relays = relays_of(store, broker, self._log)
+        healer = None if leases is None else Election(leases, "healing", self._name, self._log)
+        self._relays = relays_of(store, broker, self._log, healer)
         self._awaited = Awaited()
         self._bound: dict[tuple[str, str, str], Bound] = _bindings(configuration)
         self._inbound: dict[str, InboundChannel] = {}

@@ -1,8 +1,9 @@
 """Finds deliveries that wait in the store while the broker knows nothing of them.
 
 A broker may lose what it confirmed: its queues were deleted, its disk is gone.  A process may die
-after its commit and before it announced it.  The store is the outbox, so every process looks there
-now and then: a lane whose first deliveries stay the same from one look to the next is suspicious.
+after its commit and before it announced it.  The store is the outbox, so one of all processes
+looks there now and then: a lane whose first deliveries stay the same from one look to the next is
+suspicious.
 
 * In an ordered lane one envelope, which says that the lane has work, is announced again.  Whoever
   works the lane reads the store; where one is at work already it learns nothing new.
@@ -17,7 +18,6 @@ for its peer costs little.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,10 +31,11 @@ from engine.contract import (
     State,
     StoreError,
 )
+from engine.flow.election import Election
 from engine.flow.relay import Lane
 from engine.flow.shared import PAGE, SharedRelay
 
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 2.0
 LONGEST_PATIENCE: Final = 64
 """Looks at an unchanged lane before it is announced again, at most."""
 
@@ -49,11 +50,19 @@ class _Seen:
 
 
 class Healing:
-    """`run` is one task of a process; ``relays`` by the name of their channel, as they are now."""
+    """`run` is one task of a process; ``relays`` by the name of their channel, as they are now.
+    With an ``election``, only one of all processes looks."""
 
     def __init__(
-        self, store: MessageStore, broker: Broker, relays: Mapping[str, SharedRelay], log: Any
+        self,
+        store: MessageStore,
+        broker: Broker,
+        relays: Mapping[str, SharedRelay],
+        log: Any,
+        *,
+        election: Election | None = None,
     ) -> None:
+        self._election = election
         self._store = store
         self._broker = broker
         self._relays = relays
@@ -62,9 +71,15 @@ class Healing:
 
     async def run(self) -> None:
         """Until cancelled.  A store or broker that is away is asked again at the next look."""
+        if self._election is None:
+            await self._look_on()
+        else:
+            await self._election.lead(self._look_on)
+
+    async def _look_on(self) -> None:
+        self._seen.clear()
         while True:
-            # Processes that started together do not look together.
-            await asyncio.sleep(LOOK_SECONDS * (0.75 + random.random() / 2))  # noqa: S311
+            await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self._look()
             except (BrokerError, StoreError) as error:

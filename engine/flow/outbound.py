@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -118,8 +119,12 @@ class OutboundChannel:
         return bool(self._lanes.held)
 
     async def quiesce(self, grace: timedelta) -> None:
-        """Begin no more sends; return when those under way ended, or after ``grace``."""
-        await self.connection.quiesce(grace)
+        """Begin no more sends; return when those under way ended and their outcomes are durable,
+        or after ``grace``.  Whoever gets a lane next must find them in the store."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace.total_seconds()):
+                await self.connection.quiesce(grace)
+                await self._recorder.drained()
 
     def is_sending(self, delivery: DeliveryId) -> bool:
         return delivery in self._lanes.sending

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from engine.config.model import Channel, Configuration
 from engine.contract import Broker, ChannelName, MessageStore, NewMessage, Stored
+from engine.flow.election import Election
 from engine.flow.healing import Healing
 from engine.flow.outbox import OutboxRelay
 from engine.flow.relay import Relay
@@ -39,8 +40,13 @@ class Relays(Protocol):
         """Announce nothing any more."""
 
 
-def relays_of(store: MessageStore, broker: Broker, log: Any) -> Relays:
-    return SharedRelays(store, broker, log) if broker.shared else OwnRelays(store, broker, log)
+def relays_of(
+    store: MessageStore, broker: Broker, log: Any, healing: Election | None = None
+) -> Relays:
+    """``healing``: who of all processes looks for what the broker does not know of."""
+    if broker.shared:
+        return SharedRelays(store, broker, log, healing)
+    return OwnRelays(store, broker, log)
 
 
 class OwnRelays:
@@ -94,7 +100,10 @@ class OwnRelays:
 class SharedRelays:
     """For a broker that other processes use too."""
 
-    def __init__(self, store: MessageStore, broker: Broker, log: Any) -> None:
+    def __init__(
+        self, store: MessageStore, broker: Broker, log: Any, healer: Election | None = None
+    ) -> None:
+        self._healer = healer
         self._store = store
         self._broker = broker
         self._log = log
@@ -110,7 +119,9 @@ class SharedRelays:
 
     def configure(self, configuration: Configuration, tasks: asyncio.TaskGroup) -> None:
         if self._healing is None:
-            healing = Healing(self._store, self._broker, self._relays, self._log)
+            healing = Healing(
+                self._store, self._broker, self._relays, self._log, election=self._healer
+            )
             self._healing = tasks.create_task(healing.run(), name="healing")
         wanted = {
             channel.name: channel

@@ -3,8 +3,10 @@
 In such a lane an envelope does not say what is next: it says that the lane has work.  The store
 says which, and in what order.  Two processes may commit at the same time and their envelopes may
 overtake each other on the way to the queue; nothing depends on that, since whoever works a lane
-reads its unfinished deliveries by id.  The broker decides who that is (a single active consumer
-for each queue), and hands the lane to another process when that one is gone.
+reads its unfinished deliveries by id, each time from the first: what a process committed and never
+announced, since it died, takes its place as soon as anybody looks.  The broker decides who that is
+(a single active consumer for each queue), and hands the lane to another process when that one is
+gone.
 
 One envelope stays unsettled for as long as the lane has work, so that a lane whose process dies
 comes to the next one together with the news that there is something to do.
@@ -97,8 +99,7 @@ class _Order:
         self._marked = marked
         self._plan: deque[Envelope] = deque()
         self._open: dict[DeliveryId, _Ordered] = {}
-        self._cursor = 0  # everything up to this id was planned, or is in `_due`
-        self._due: int | None = None  # the store is to be read from this id on
+        self._due = False  # something may be in the store that was not planned
         self._more = False  # the last reading was full
         self._suspect = 0  # deliveries to come that another process may have sent already
         self._held: Lease | None = None
@@ -117,11 +118,9 @@ class _Order:
                 if envelope.redelivered:
                     # Whoever had the lane before may have run this far ahead of its outcomes.
                     self._suspect = self._prefetch
-                    self._cursor = 0
                 if self.taken_away:
                     self._leave()
-                due = int(envelope.delivery)
-                self._due = due if self._due is None else min(self._due, due)
+                self._due = True
                 before, self._held = self._held, lease
                 self._held_since = asyncio.get_running_loop().time()
                 self._changed.set()
@@ -160,7 +159,7 @@ class _Order:
             if len(self._open) < self._prefetch:
                 if self._plan:
                     return self._handed(self._plan.popleft())
-                if self._held is not None and (self._more or self._due is not None):
+                if self._held is not None and (self._more or self._due):
                     await self._read()
                     continue
                 await self._rest()
@@ -177,8 +176,7 @@ class _Order:
         self.term += 1
         self._held = None
         self._plan.clear()
-        self._due, self._more = None, False
-        self._cursor = 0
+        self._due = self._more = False
 
     def _handed(self, envelope: Envelope) -> _Ordered:
         if self._suspect:
@@ -190,21 +188,17 @@ class _Order:
 
     async def _read(self) -> None:
         """Plan what comes next.  A store that cannot be read is asked again."""
-        start = self._cursor if self._due is None else min(self._cursor, self._due - 1)
-        due, self._due = self._due, None
+        due, self._due = self._due, False
         before, term = set(self._open), self.term
         try:
-            entries = await self._store.outbox(self._channel, self._lane, after=start, limit=WINDOW)
+            entries = await self._store.outbox(self._channel, self._lane, after=0, limit=WINDOW)
         except StoreUnavailable:
-            if due is not None:
-                self._due = due if self._due is None else min(self._due, due)
+            self._due |= due
             await asyncio.sleep(STORE_RETRY_SECONDS)
             return
         if term != self.term:
             return
         self._more = len(entries) == WINDOW
-        if entries:
-            self._cursor = max(start, int(entries[-1].delivery))
         for entry in entries:
             if entry.delivery in self._open:
                 continue
@@ -216,7 +210,7 @@ class _Order:
     async def _rest(self) -> None:
         """The lane is empty: settle the envelope that said it has work."""
         held = self._held
-        if held is None or self._open or self._plan or self._more or self._due is not None:
+        if held is None or self._open or self._plan or self._more or self._due:
             return
         self._held = None
         await _settled(held)
@@ -228,8 +222,7 @@ class _Order:
             raise LeaseLost(_LOST)
         del self._open[lease.envelope.delivery]
         if lease.lost:  # readings since the lane came back left it alone: read it again
-            due = int(lease.envelope.delivery)
-            self._due = due if self._due is None else min(self._due, due)
+            self._due = True
         self._changed.set()
 
     def again(self, envelope: Envelope) -> None:
