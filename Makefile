@@ -36,7 +36,7 @@ check: setup-test
 test: check
 	.venv/bin/carebus lint . README.md docs/*.md
 	.venv/bin/carebus test --min-coverage 95
-	.venv/bin/pytest -q tests --ignore tests/unit
+	.venv/bin/pytest -q -rs tests --ignore tests/unit
 
 # make bench ONLY="accept e2e" runs some sections; WRITE=yes writes docs/performance-figures.md.
 bench: setup-test

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from bench.faults import faults
 from bench.history import history
 from bench.project import REPOSITORY
 from bench.report import Figure, Section, at_least, at_most, plain
@@ -313,6 +314,7 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "history": history,
     "backlog": backlog,
     "crash": crash,
+    "faults": faults,
 }
 
 
