@@ -14,6 +14,53 @@ from engine.contract import ErrorCode
 
 _ROWS: Final = (
     ErrorCode(
+        "ARCHIVE-DAMAGED",
+        "a file of the archive cannot be read",
+        "Bring it back from a copy.  carebus archive move writes behind it again only when it is"
+        " whole, and takes nothing out of the store before that.",
+    ),
+    ErrorCode(
+        "ARCHIVE-UNKNOWN",
+        "no such message is in the archive",
+        "It may still be in the store: carebus messages show ID --content.",
+    ),
+    ErrorCode(
+        "BACKUP-BUSY",
+        "another command is writing into the folder",
+        "Wait until it has ended; two timers should not share a folder.",
+    ),
+    ErrorCode(
+        "BACKUP-CHAIN",
+        "an incremental backup does not find those that it continues",
+        "Bring them back beside it, or restore an earlier one, or make a full one now.",
+    ),
+    ErrorCode(
+        "BACKUP-DAMAGED",
+        "a file of a backup is missing, or not as it was written",
+        "carebus backup --verify says which backups are whole.  Look at the disk, and make a full"
+        " one now.",
+    ),
+    ErrorCode(
+        "BACKUP-IO",
+        "the folder of backups or of the archive cannot be used",
+        "Check the path, the room on the disk and the rights of the user who runs the command.",
+    ),
+    ErrorCode(
+        "BACKUP-NEWER",
+        "the backup was made by a newer engine",
+        "Restore it with that engine.",
+    ),
+    ErrorCode(
+        "BACKUP-NONE",
+        "there is no backup in the folder",
+        "Name the folder that was given to carebus backup, or one of the backups in it.",
+    ),
+    ErrorCode(
+        "BACKUP-NOT-EMPTY",
+        "the store to restore into is in use",
+        "Restore into a new data folder or a new database: nothing is ever overwritten.",
+    ),
+    ErrorCode(
         "FLOW-ABANDONED",
         "whoever was sending this is gone, and nobody recorded how it ended",
         "A process was killed, or cut off, in the middle of a send. Look in the peer's system:"

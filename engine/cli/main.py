@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from engine.cli.backup import backup
 from engine.cli.catalogue import list_
 from engine.cli.check import check
 from engine.cli.convert import convert
@@ -22,6 +23,7 @@ from engine.cli.messages import messages
 from engine.cli.rehearse import rehearse
 from engine.cli.reload import reload
 from engine.cli.replay import cancel, replay
+from engine.cli.restore import restore
 from engine.cli.route import route
 from engine.cli.run import run
 from engine.cli.schema import schema
@@ -46,6 +48,7 @@ app: Final = typer.Typer(
 )
 
 _RUNNING: Final = "The running engine"
+_STORE: Final = "What is stored"
 _PROJECT: Final = "The project"
 
 _EXAMPLES: Final = {
@@ -57,6 +60,8 @@ _EXAMPLES: Final = {
     "stop": "carebus stop his-fhir",
     "start": "carebus start his-fhir",
     "reload": "carebus reload",
+    "backup": "carebus backup /backup/carebus --data /var/lib/carebus --keep 4",
+    "restore": "carebus restore /backup/carebus --data /var/lib/carebus",
     "send": "carebus send adt.hl7 --to mllp://localhost:2575 --count 100 --new-ids",
     "lint": "carebus lint --notes mappings/admission.yaml",
     "test": "carebus test -k admission --min-coverage 90",
@@ -86,6 +91,8 @@ app.command("stop", rich_help_panel=_RUNNING, epilog=_example("stop"))(stop)
 app.command("start", rich_help_panel=_RUNNING, epilog=_example("start"))(start)
 app.command("reload", rich_help_panel=_RUNNING, epilog=_example("reload"))(reload)
 app.command("send", rich_help_panel=_RUNNING, epilog=_example("send"))(send)
+app.command("backup", rich_help_panel=_STORE, epilog=_example("backup"))(backup)
+app.command("restore", rich_help_panel=_STORE, epilog=_example("restore"))(restore)
 app.command("lint", rich_help_panel=_PROJECT, epilog=_example("lint"))(lint)
 app.command("test", rich_help_panel=_PROJECT, epilog=_example("test"))(run_examples)
 app.command("map", rich_help_panel=_PROJECT, epilog=_example("map"))(map_)

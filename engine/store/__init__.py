@@ -34,11 +34,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from engine.contract import ConfigError, ErrorInfo, Stage
+from engine.store.database import Database
 from engine.store.postgresql import PostgresDatabase
 from engine.store.sqlite import SqliteDatabase
 from engine.store.store import SqlStore
 
-__all__ = ["PostgresDatabase", "SqlStore", "SqliteDatabase", "open_store"]
+__all__ = ["PostgresDatabase", "SqlStore", "SqliteDatabase", "open_database", "open_store"]
 
 
 def open_store(url: str, *, data: Path) -> SqlStore:
@@ -47,9 +48,14 @@ def open_store(url: str, *, data: Path) -> SqlStore:
     ``sqlite://`` is ``carebus.db`` in the folder ``data``; ``sqlite:///path`` another file.
     Large content and the lock are always in ``data``.  Raises ConfigError.
     """
+    return SqlStore(open_database(url, data=data), data)
+
+
+def open_database(url: str, *, data: Path) -> Database:
+    """The database alone, as `open_store` would use it.  Raises ConfigError."""
     if url.startswith(("postgresql://", "postgres://")):
         try:
-            return SqlStore(PostgresDatabase(url), data)
+            return PostgresDatabase(url)
         except ValueError as error:
             raise _refused(str(error)) from None
     try:
@@ -61,7 +67,7 @@ def open_store(url: str, *, data: Path) -> SqlStore:
     if parsed.database == ":memory:":
         raise _refused("a store in memory would lose what was acknowledged")
     path = Path(parsed.database) if parsed.database else data / "carebus.db"
-    return SqlStore(SqliteDatabase(path), data)
+    return SqliteDatabase(path)
 
 
 def _refused(summary: str) -> ConfigError:

@@ -66,6 +66,14 @@ class ContentFolder:
                 "STORE-IO", f"large content could not be read ({error.strerror})"
             ) from None
 
+    def is_whole(self, digest: str) -> bool:
+        """Whether the file is there and holds what its name says."""
+        try:
+            with self._path(digest).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except OSError:
+            return False
+
     def discard(self, digest: str, is_referred: Callable[[str], bool]) -> bool:
         """Delete it unless it is pinned or a row refers to it."""
         with self._lock:

@@ -77,7 +77,7 @@ class _TextsDumper(Dumper):
     oid = 1009
 
     def dump(self, obj: Any) -> Buffer:
-        return _array(25, [None if one is None else _text(one).encode() for one in obj])
+        return _array(25, [None if one is None else clean(one).encode() for one in obj])
 
 
 class _ByteasDumper(Dumper):
@@ -95,13 +95,13 @@ def register(connection: Raw) -> None:
     connection.adapters.register_dumper(_Byteas, _ByteasDumper)
 
 
-def _text(value: str) -> str:
+def clean(value: str) -> str:
     """PostgreSQL has no NUL in texts."""
     return value.replace("\0", "\ufffd") if "\0" in value else value
 
 
 def _plain(value: Any) -> Any:
-    return _text(str(value)) if isinstance(value, str) else value
+    return clean(str(value)) if isinstance(value, str) else value
 
 
 def _column(column: Column[Any]) -> tuple[str, type[list[Any]]]:

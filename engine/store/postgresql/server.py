@@ -122,6 +122,14 @@ class PostgresDatabase:
         raw.execute("SET default_transaction_read_only = on")
         return Connection(raw)
 
+    def connect_copying(self) -> Raw:
+        """For a backup, an archive or a restore: statements may take as long as they need, and
+        read whole tables."""
+        raw = self._connect("copying")
+        for setting in ("statement_timeout = 0", "enable_seqscan = on", "enable_hashjoin = on"):
+            raw.execute(f"SET {setting}")
+        return raw
+
     def tidy(self, connection: database.Connection) -> bool:
         return True
 

@@ -12,7 +12,13 @@ import pytest
 import engine.store
 
 ROOM = Path(engine.store.__file__).parent
-OF_ONE = (ROOM / "sqlite.py", ROOM / "postgresql", ROOM / "migrations", ROOM / "archive.py")
+OF_ONE = (
+    ROOM / "sqlite.py",
+    ROOM / "backup" / "sqlite_ends.py",
+    ROOM / "postgresql",
+    ROOM / "migrations",
+    ROOM / "archive.py",
+)
 """The archive reads SQLite's file, beside a running engine."""
 
 WORDS = re.compile(
