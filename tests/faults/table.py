@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.faults.audit import Verdict
 from tests.faults.catalogue import FAULTS, Fault, Needs
 from tests.faults.hall import Servers, finished, hall
 from tests.servers.postgresql import PostgresServer
-from tests.servers.rabbitmq import rabbit_nodes
+from tests.servers.rabbitmq import PASSWORD, USER, RabbitNode, rabbit_nodes
 
 ROUNDS = 20
 DISK = "400m"  # the engine refuses messages when less than 256 MiB are free
@@ -140,35 +140,49 @@ class Grounds:
             )
 
 
-def broker_url(nodes: Sequence[object]) -> str:
-    return ",".join(str(getattr(node, "url")) for node in nodes)  # noqa: B009
+def broker_url(nodes: Sequence[RabbitNode]) -> str:
+    """One address for all of them, tried in turn."""
+    hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
+    return f"amqp://{USER}:{PASSWORD}@{hosts}/"
 
 
 def fill(rows: Sequence[Row], document: Path) -> None:
-    """The rows between the marks of the document."""
-    lines = [
-        "| fault | made of | rounds | messages | acknowledged | lost | duplicates (unexplained) |"
-        " out of order | longest gap | seed |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        verdict = row.verdict
-        lines.append(
-            f"| {row.fault.what} | {row.fault.needs.value} | {row.rounds} | {verdict.sent:,} |"
-            f" {verdict.acknowledged:,} | {len(verdict.lost)} |"
-            f" {verdict.duplicates:,} ({len(verdict.unexplained)}) | {len(verdict.disordered)} |"
-            f" {row.gap:.1f} s | {row.seed} |"
-        )
+    """The rows between the marks of the document; what was not run keeps the row of its last run.
+    A fault that is no longer in the catalogue loses its row."""
     text = document.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    document.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", "utf-8")
+    table, _, after = rest.partition(END)
+    known = {_key(line): line for line in table.splitlines() if line.startswith("| ")}
+    known |= {_key(line): line for line in map(_line, rows)}
+    places = [f"| {fault.what} | {fault.needs.value}" for fault in FAULTS]
+    lines = [known[place] for place in places if place in known]
+    table = "\n".join((_HEAD, "|---" * _HEAD.count(" | ") + "|---|", *lines))
+    document.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
 
 
-def rows_of(
-    faults: Sequence[Fault], rounds: int, seed: int, say: Callable[[object], None]
-) -> list[Row]:
-    grounds, rows = Grounds(), []
+_HEAD = (
+    "| fault | made of | rounds | messages | acknowledged | lost | duplicates (unexplained) |"
+    " out of order | longest gap | seed |"
+)
+
+
+def _key(line: str) -> str:
+    return " |".join(line.split(" |")[:2])
+
+
+def _line(row: Row) -> str:
+    verdict = row.verdict
+    return (
+        f"| {row.fault.what} | {row.fault.needs.value} | {row.rounds} | {verdict.sent:,} |"
+        f" {verdict.acknowledged:,} | {len(verdict.lost)} |"
+        f" {verdict.duplicates:,} ({len(verdict.unexplained)}) | {len(verdict.disordered)} |"
+        f" {row.gap:.1f} s | {row.seed} |"
+    )
+
+
+def rows_of(faults: Sequence[Fault], rounds: int, seed: int) -> Iterator[Row]:
+    """Each as it comes."""
+    grounds = Grounds()
     try:
         for fault in faults:
             with (
@@ -176,11 +190,9 @@ def rows_of(
                 tempfile.TemporaryDirectory(prefix="carebus-fault-") as folder,
             ):
                 row = asyncio.run(run(fault, rounds, seed, servers, Path(folder) / "hall"))
-            say(row)
-            rows.append(row)
+            yield row
     finally:
         grounds.close()
-    return rows
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -191,9 +203,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--write", action="store_true", help="fill docs/reliability.md")
     options = parser.parse_args(arguments)
     faults = [fault for fault in FAULTS if not options.only or fault.name in options.only]
-    rows = rows_of(faults, options.rounds, options.seed, print)
-    if options.write:
-        fill(rows, DOCUMENT)
+    rows = []
+    for row in rows_of(faults, options.rounds, options.seed):
+        print(row, flush=True)
+        rows.append(row)
+        if options.write:
+            fill([row], DOCUMENT)
     return 0 if all(row.verdict.kept for row in rows) else 1
 
 
