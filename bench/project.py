@@ -30,7 +30,7 @@ direction: outbound
 connector: fhir
 settings: {{url: "http://127.0.0.1:{port}/fhir", timeout: 10s}}
 format: fhir
-ordering: {{key: patient, lanes: {lanes}}}
+{order}
 retry: {{first: 100ms, factor: 2, max: 1s}}
 on_uncertain: retry
 """
@@ -70,15 +70,20 @@ def write_project(
     lanes: int = 8,
     duplicates: bool = False,
     lean: bool = False,
+    free: int = 0,
 ) -> LoadProject:
     """Write routes, channels and mappings under ``root``.  ``duplicates``: the source channel
     recognises a message that is sent again.  ``lean``: mappings of a few resources instead of the
-    shipped ones, which follow the whole implementation guide."""
+    shipped ones, which follow the whole implementation guide.  ``free``: instead of keyed lanes
+    none, and so many sends at once in each process."""
     channels = root / "channels"
     channels.mkdir(parents=True)
     extra = _DUPLICATES if duplicates else ""
     (channels / "load-in.yaml").write_text(_SOURCE.format(port=intake, extra=extra), "utf-8")
-    (channels / "sink-fhir.yaml").write_text(_SINK.format(port=sink, lanes=lanes), "utf-8")
+    order = f"ordering: {{key: patient, lanes: {lanes}}}"
+    if free:
+        order = f"ordering: none\nconcurrency: {free}"
+    (channels / "sink-fhir.yaml").write_text(_SINK.format(port=sink, order=order), "utf-8")
     if lean:
         (root / "mappings").mkdir()
         for name in LEAN.values():

@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -78,7 +78,7 @@ class SinkProcess:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of the engine's process at one moment."""
+    """Of the engine's process and its children at one moment."""
 
     cpu_seconds: float
     rss: int  # bytes
@@ -102,9 +102,7 @@ class Rig:
         self.sink = sink
 
     def usage(self) -> Usage:
-        process = psutil.Process(self.engine.pid)
-        times = process.cpu_times()
-        return Usage(times.user + times.system, process.memory_info().rss)
+        return usage_of(self.engine.pid)
 
     async def load(self, **options: object) -> dict[str, Any]:
         """Run the generator to its end; what it printed.  Raises RuntimeError when it fails."""
@@ -176,17 +174,37 @@ class Rig:
                 await task
 
 
+def usage_of(pid: int) -> Usage:
+    """Of this process and all that it started and that still run."""
+    cpu, rss = 0.0, 0
+    process = psutil.Process(pid)
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            cpu += times.user + times.system
+            rss += one.memory_info().rss
+    return Usage(cpu, rss)
+
+
 @asynccontextmanager
 async def rig(
-    folder: Path, *, sink_up: bool = True, lanes: int = 8, lean: bool = False
+    folder: Path,
+    *,
+    sink_up: bool = True,
+    lanes: int = 8,
+    lean: bool = False,
+    free: int = 0,
+    options: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Rig]:
     """A fresh project in ``folder``, its engine ready, its sink up or not; all ended on leaving.
-    ``lean``: see `write_project`."""
+    ``lanes``, ``lean``, ``free``: see `write_project`; ``options``, ``environ``: the engine's."""
     intake, port = free_ports(2)
-    project = write_project(folder, intake=intake, sink=port, lanes=lanes, lean=lean)
+    project = write_project(folder, intake=intake, sink=port, lanes=lanes, lean=lean, free=free)
+    log = folder / "engine.log"
     async with (
         SinkProcess("http") as sink,
-        EngineChild(folder, project.data, log=folder / "engine.log") as engine,
+        EngineChild(folder, project.data, log=log, options=options, environ=environ) as engine,
     ):
         if sink_up:
             await sink.command(f"up {port}")

@@ -19,6 +19,7 @@ from bench.project import REPOSITORY
 from bench.report import Figure, Section, at_least, at_most, plain
 from bench.rig import Moment, Rig, fsync_milliseconds, rig
 from bench.sampling import profile
+from bench.shared import shared, workers
 from tests.faults.crash import CrashPlan, crash_run
 
 PATIENTS: Final = 1024
@@ -311,6 +312,8 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "million": printed(
         "million", "The store with 1,000,000 messages", "bench.store_million", _MILLION
     ),
+    "shared": shared,
+    "workers": workers,
     "history": history,
     "backlog": backlog,
     "crash": crash,

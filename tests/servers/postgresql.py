@@ -65,6 +65,12 @@ class PostgresServer:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def pid(self) -> int:
+        """Of the running server's first process, whose children the others are."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Returns when it answers.  The first time it makes the cluster."""
         if not self.data.exists():

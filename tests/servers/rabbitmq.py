@@ -54,6 +54,12 @@ class RabbitNode:
     def url(self) -> str:
         return f"amqp://{USER}:{PASSWORD}@127.0.0.1:{self.port}/"
 
+    @property
+    def pid(self) -> int:
+        """Of the running node."""
+        assert self._process is not None
+        return self._process.pid
+
     def launch(self) -> None:
         """Start without waiting."""
         with (self.folder / "console.log").open("ab") as console:
