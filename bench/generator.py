@@ -185,6 +185,7 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
         )
         senders.append(sender)
     began = time.perf_counter()
+    load.until = began + options.seconds
     if options.rate:
         await asyncio.wait_for(steady(load, senders), options.seconds + 5)
     else:

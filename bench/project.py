@@ -71,14 +71,16 @@ def write_project(
     duplicates: bool = False,
     lean: bool = False,
     free: int = 0,
+    connections: int = 50,
 ) -> LoadProject:
     """Write routes, channels and mappings under ``root``.  ``duplicates``: the source channel
     recognises a message that is sent again.  ``lean``: mappings of a few resources instead of the
     shipped ones, which follow the whole implementation guide.  ``free``: instead of keyed lanes
-    none, and so many sends at once in each process."""
+    none, and so many sends at once in each process.  ``connections``: how many senders may be
+    connected."""
     channels = root / "channels"
     channels.mkdir(parents=True)
-    extra = _DUPLICATES if duplicates else ""
+    extra = f"limits: {{connections: {connections}}}\n" + (_DUPLICATES if duplicates else "")
     (channels / "load-in.yaml").write_text(_SOURCE.format(port=intake, extra=extra), "utf-8")
     order = f"ordering: {{key: patient, lanes: {lanes}}}"
     if free:

@@ -194,13 +194,23 @@ async def rig(
     lanes: int = 8,
     lean: bool = False,
     free: int = 0,
+    connections: int = 50,
     options: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Rig]:
     """A fresh project in ``folder``, its engine ready, its sink up or not; all ended on leaving.
-    ``lanes``, ``lean``, ``free``: see `write_project`; ``options``, ``environ``: the engine's."""
+    ``lanes``, ``lean``, ``free``, ``connections``: see `write_project`; ``options``, ``environ``:
+    the engine's."""
     intake, port = free_ports(2)
-    project = write_project(folder, intake=intake, sink=port, lanes=lanes, lean=lean, free=free)
+    project = write_project(
+        folder,
+        intake=intake,
+        sink=port,
+        lanes=lanes,
+        lean=lean,
+        free=free,
+        connections=connections,
+    )
     log = folder / "engine.log"
     async with (
         SinkProcess("http") as sink,

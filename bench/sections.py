@@ -15,6 +15,7 @@ from typing import Final
 
 from bench.faults import faults
 from bench.history import history
+from bench.many import channels, connections
 from bench.project import REPOSITORY
 from bench.report import Figure, Section, at_least, at_most, plain
 from bench.rig import Moment, Rig, fsync_milliseconds, rig
@@ -314,6 +315,8 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     ),
     "shared": shared,
     "workers": workers,
+    "channels": channels,
+    "connections": connections,
     "history": history,
     "backlog": backlog,
     "crash": crash,
