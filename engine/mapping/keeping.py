@@ -8,11 +8,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.formats.hl7v2 import Hl7Message
-from engine.formats.hl7v2.grouping import SegmentGroup
 from engine.formats.hl7v2.rest import Reads, Rest, rest_of
 from engine.mapping.ast import Call
 from engine.mapping.closures import Compiled
 from engine.mapping.form import literal_of
+from engine.mapping.message_groups import message_root
 from engine.mapping.runstate import DOCUMENT, Code, Run
 from engine.mapping.scope import Scope, Unit
 from engine.mapping.tracing import untraced
@@ -51,8 +51,8 @@ def compile_rest(compiler: ExpressionCompiler, call: Call) -> Compiled:
         document = run[DOCUMENT]
         if not isinstance(document, Hl7Message):
             return None
-        root = None if unit.groups_cell is None else run[unit.groups_cell]
-        return rest_of(document, reads(), root if isinstance(root, SegmentGroup) else None)
+        root = None if unit.groups_cell is None else message_root(unit)(run)
+        return rest_of(document, reads(), root)
 
     return Compiled(rest)
 

@@ -15,18 +15,28 @@ from engine.mapping.runstate import CONTEXT, DOCUMENT, UNREAD, Code, Run
 from engine.mapping.scope import Scope, Unit
 
 
-def every_group(name: str, scope: Scope, unit: Unit) -> Code:
-    """All groups of that name, in the order of the message; never None."""
+def message_root(unit: Unit) -> Code:
+    """The message as a group, made once a run."""
     if unit.groups_cell is None:
         unit.groups_cell = unit.layout.cell(UNREAD)
     cell, fallback = unit.groups_cell, unit.messages[0] if unit.messages else ""
-    around = scope.home().group
 
-    def of_message(run: Run) -> Any:
+    def root_of(run: Run) -> Any:
         root = run[cell]
         if root is UNREAD:
             root = run[cell] = groups_of(run[DOCUMENT], run[CONTEXT].structures, fallback).root
-        return root.inside(name)
+        return root
+
+    return root_of
+
+
+def every_group(name: str, scope: Scope, unit: Unit) -> Code:
+    """All groups of that name, in the order of the message; never None."""
+    root_of = message_root(unit)
+    around = scope.home().group
+
+    def of_message(run: Run) -> Any:
+        return root_of(run).inside(name)
 
     if around is None:
         return of_message

@@ -149,10 +149,10 @@ class SegmentGroup:
 class GroupTree:
     """The groups of one message; ``root`` is the message itself."""
 
-    __slots__ = ("_numbers", "document", "names", "owners", "present", "root", "steps")
+    __slots__ = ("_nth", "_numbers", "names", "owners", "present", "root", "steps")
 
     def __init__(self, document: Hl7Message, structure: Structure) -> None:
-        self.document = document
+        self._nth = document.nth
         self.names, self._numbers = document.outline()
         self.present = frozenset(self.names)
         self.owners: list[SegmentGroup] = []
@@ -162,7 +162,7 @@ class GroupTree:
         self._grow(structure)
 
     def segment(self, at: int) -> Segment:
-        return self.document.nth(self._numbers[at])
+        return self._nth(self._numbers[at])
 
     def _grow(self, structure: Structure) -> None:
         group, place, item = self.root, structure.root, -1

@@ -91,7 +91,12 @@ class Hl7Message:
     @property
     def all(self) -> Sequence[Segment]:
         """Every segment, in order."""
-        return [self._segment(number) for number, line in enumerate(self._split()) if line]
+        known = self._segments
+        return [
+            known.get(number) or self._segment(number)
+            for number, line in enumerate(self._split())
+            if line
+        ]
 
     def outline(self) -> tuple[list[str], list[int]]:
         """The names of all segments, in order, and for each what `nth` takes; nothing is split
@@ -102,7 +107,7 @@ class Hl7Message:
 
     def nth(self, number: int) -> Segment:
         """The segment of a number that `outline` gave."""
-        return self._segment(number)
+        return self._segments.get(number) or self._segment(number)
 
     def _segment(self, number: int) -> Segment:
         segment = self._segments.get(number)

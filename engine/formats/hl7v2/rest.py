@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import getitem
 from typing import Final, Self, TypeAlias
 
 from engine.formats.hl7v2.grouping import SegmentGroup
@@ -65,26 +66,26 @@ def rest_of(message: Hl7Message, reads: Reads, root: SegmentGroup | None = None)
     if not message.separators.usual:
         return None
     of_name, of_segment = _found(message, reads, root)
-    known: dict[tuple[str, frozenset[Instances]], tuple[SegmentReads, list[_Field | None]]] = {}
+    known: dict[frozenset[Instances], tuple[SegmentReads, list[dict[str, str]]]] = {}
     lines = []
     for segment in message.all:
         name, fields = segment.name, segment.fields
-        places = of_name.get(name, _NONE) | of_segment.get(id(segment), _NONE)
+        places = of_segment.get(id(segment), _NONE)
+        if name in of_name:
+            places = places | of_name[name] if places else of_name[name]
+        if places not in known:
+            known[places] = _merged([reads[place] for place in places]), []
+        read, wanted = known[places]
         begin = 3 if name in HEADERS else 1
-        kept = [name, "^~\\&"] if begin == 3 else [name]
-        if not places:
-            kept += fields[begin:]
-            lines.append("|".join(kept).rstrip("|"))
-            continue
-        if (name, places) not in known:
-            known[name, places] = _merged([reads[place] for place in places]), []
-        read, wanted = known[name, places]
-        if not read.whole:
-            for number in range(begin + len(wanted), len(fields)):
-                of_field = read.fields.get(number)
-                wanted.append(None if of_field is None else _Field(of_field))
-            pairs = zip(fields[begin:], wanted, strict=False)
-            kept += [left[raw] if raw and left is not None else raw for raw, left in pairs]
+        if read.whole:
+            kept = fields[:begin]
+        else:
+            for number in range(len(wanted), len(fields)):
+                of_field = read.fields.get(number) if number >= begin else None
+                wanted.append(_Unread() if of_field is None else _Field(of_field))
+            kept = list(map(getitem, wanted, fields))
+        if begin == 3:
+            kept[1:3] = ["^~\\&"]
         lines.append("|".join(kept).rstrip("|"))
     if all("|" not in line.removeprefix("MSH|^~\\&") for line in lines):
         return None
@@ -99,14 +100,16 @@ def _found(
     of_segment: dict[int, frozenset[Instances]] = {}
     groups: dict[str, list[SegmentGroup]] = {}
     for place in reads:
+        alone = frozenset({place})
         if not place.group and not place.first:
-            of_name[place.name] = frozenset({place})
+            of_name[place.name] = alone
             continue
         if place.group and place.group not in groups:
             root = root or groups_of(message).root
             groups[place.group] = root.inside(place.group)
         for segment in _seen(message, place, groups.get(place.group, [])):
-            of_segment[id(segment)] = of_segment.get(id(segment), _NONE) | {place}
+            others = of_segment.get(id(segment))
+            of_segment[id(segment)] = others | alone if others else alone
     return of_name, of_segment
 
 
@@ -136,10 +139,19 @@ def _merged(several: list[SegmentReads]) -> SegmentReads:
     return made
 
 
+class _Unread(dict[str, str]):
+    """What is left of a field that nobody reads: all of it."""
+
+    def __missing__(self, raw: str) -> str:
+        self[raw] = raw
+        return raw
+
+
 class _Field(dict[str, str]):
     """What is left of one field, by what it holds: fields repeat in every OBX of a message."""
 
     def __init__(self, reads: FieldReads) -> None:
+        self[""] = ""
         self.every = reads.every
         self.first = reads.first | reads.every
         whole = (EVERYTHING, EVERYTHING) in self.first
