@@ -70,11 +70,17 @@ def _complete(
         entries = [] if entries is None else [entries]
     if not resources and all(map(_settled, entries)) and not _doubled(entries):
         return
-    entries = [_copied(entry) for entry in entries]
-    waiting = dict(resources)
     if _doubled(entries):
-        entries = _united(entries)
-    for entry in entries:
+        entries = _united([_copied(entry) for entry in entries])
+    waiting = dict(resources)
+    done = []
+    for given in entries:
+        entry = _usual(given, waiting) if interacts else None
+        if entry is not None:
+            done.append(entry)
+            continue
+        entry = _copied(given)
+        done.append(entry)
         if entry.__class__ is not dict:
             continue
         if waiting:
@@ -90,9 +96,30 @@ def _complete(
             if "id" not in resource:  # a resource with an id of its own is the message's to tell
                 entry["request"] = {"method": mark("POST")}
             _complete_entry(entry, mark, where)
-        entries.append(entry)
-    if entries:
-        bundle["entry"] = entries
+        done.append(entry)
+    if done:
+        bundle["entry"] = done
+
+
+def _usual(entry: Any, waiting: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """What `_complete_entry` makes of an entry that has a URL of a UUID and a resource without an
+    id, and nothing else, without a detour; None for every other.  ``waiting`` are resources by URL
+    that entries are to be filled in with."""
+    if entry.__class__ is not dict or len(entry) != 2:
+        return None
+    url, resource = entry.get("fullUrl"), entry.get("resource")
+    if url.__class__ is not str or url in waiting or not url.startswith(_UUID):
+        return None
+    if resource.__class__ is not dict or "id" in resource:
+        return None
+    kind, id = resource.get("resourceType"), url[len(_UUID) :]
+    if kind.__class__ is not str:
+        return None
+    return {
+        **entry,
+        "resource": {"resourceType": kind, "id": id, **resource},
+        "request": {"method": "PUT", "url": f"{kind}/{id}"},
+    }
 
 
 def _settled(entry: Any) -> bool:

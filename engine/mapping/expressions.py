@@ -139,7 +139,12 @@ class ExpressionCompiler:
                 if inner.constant:
                     return constant(not inner.value)
                 code = inner.code
-                return Compiled(lambda run: not code(run))
+
+                def opposite(run: Run) -> bool:
+                    found = code(run)
+                    return not found
+
+                return Compiled(opposite)
             case Operation(operator, left, right) if operator in COMPARISONS:
                 return self.comparison(node, left, right)
             case Operation("matches"):
@@ -312,6 +317,8 @@ class ExpressionCompiler:
         def value(run: Run) -> Any:
             found = run[cell]
             if found.__class__ is str or found is None:
+                return found
+            if found.__class__ in PLAIN:
                 return found
             return decoded(run, found)
 

@@ -109,7 +109,7 @@ def compile_exists(compiler: ExpressionCompiler, call: Call) -> Compiled:
 
     def exists(run: Run) -> bool:
         value = code(run)
-        return is_there(run, value)
+        return False if value is None else is_there(run, value)
 
     return Compiled(exists)
 

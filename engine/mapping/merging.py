@@ -51,16 +51,25 @@ def _all(out: Any, parts: Any, where: str) -> Any:
 
 def join(out: dict[Any, Any], part: dict[Any, Any]) -> None:
     """Add to ``out`` what ``part`` has.  What is inside either is replaced, never changed."""
+    if len(out) < len(part):
+        both = [(key, have) for key, have in out.items() if key in part and have is not None]
+        out.update(part)
+        for key, have in both:
+            out[key] = _joined(have, part[key])
+        return
     for key, value in part.items():
         have = out.get(key)
-        if have is None:
-            out[key] = value
-            continue
-        ours, theirs = have.__class__, value.__class__
-        if ours is list:
-            out[key] = have + value if theirs is list else [*have, value]
-        elif theirs is list:
-            out[key] = [have, *value]
-        elif ours is dict and theirs is dict:
-            out[key] = inner = have.copy()
-            join(inner, value)
+        out[key] = value if have is None else _joined(have, value)
+
+
+def _joined(have: Any, value: Any) -> Any:
+    ours, theirs = have.__class__, value.__class__
+    if ours is list:
+        return have + value if theirs is list else [*have, value]
+    if theirs is list:
+        return [have, *value]
+    if ours is dict and theirs is dict:
+        inner = have.copy()
+        join(inner, value)
+        return inner
+    return have

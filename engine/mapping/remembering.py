@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from engine.formats.hl7v2 import Segment
 from engine.mapping.ast import SEGMENTED, Every, Expr, Number, Path, Variable
@@ -27,7 +27,8 @@ _MOST: Final = 8
 _FIRST: Final = 3
 """MSH-1 and MSH-2 are no usual fields."""
 
-_Argument: TypeAlias = tuple[int, Callable[[list[str]], Any] | None]
+_UNTOLD: Final = object()
+"""In the place of an argument that cannot be told from others."""
 
 
 def field_text(unit: Unit, scope: Scope, node: Expr, *, empty: str | None = None) -> Code | None:
@@ -99,24 +100,34 @@ def by_arguments(unit: Unit, found: MapCode, body: Code) -> Code:
 
 def question(found: MapCode) -> Code:
     """What the map is asked, with its arguments in their cells; None when that cannot be told."""
-    arguments: tuple[_Argument, ...] = tuple(
-        (cell, _fields_of(found.reads_of(number))) for number, cell in enumerate(found.cells)
+    if len(found.cells) == 1:
+        return _question_of_one(found.cells[0], _fields_of(found.reads_of(0)))
+    arguments = tuple(
+        (cell, _fields_of(found.reads_of(number)) or _no_fields)
+        for number, cell in enumerate(found.cells)
     )
-    if len(arguments) == 1:
-        return _question_of_one(*arguments[0])
 
     def several(run: Run) -> Any:
         asked: list[Any] = []
         for cell, fields_of in arguments:
             value = run[cell]
-            if value.__class__ is not str and value is not None:
-                value = _told(value, fields_of)
-                if value is None:
-                    return None
+            if value.__class__ is Segment:
+                value = fields_of(value.fields)
+            elif value.__class__ is not str and value is not None:
+                value = _told_of_several(value)
             asked.append(value)
-        return tuple(asked)
+        return None if _UNTOLD in asked else tuple(asked)
 
     return several
+
+
+def _no_fields(fields: list[str]) -> Any:
+    return _UNTOLD
+
+
+def _told_of_several(value: Any) -> Any:
+    found = _told(value, None)
+    return _UNTOLD if found is None else found
 
 
 def _question_of_one(cell: int, fields_of: Callable[[list[str]], Any] | None) -> Code:

@@ -59,15 +59,9 @@ def _texts(keys: tuple[Any, ...]) -> list[str]:
 
 def _uuid(keys: tuple[Any, ...], prefix: str) -> str | None:
     """A version 5 UUID of the keys, which are kept apart: ('a', 'b') and ('ab') differ."""
-    try:
-        name = "\x1f".join(keys)
-    except TypeError:  # something is missing, or no text
-        if not any(keys[1:] if len(keys) > 1 else keys):
-            return None
-        name = "\x1f".join(_texts(keys))
-    else:
-        if not any(keys[1:] if len(keys) > 1 else keys):
-            return None
+    if not any(keys[1:] if len(keys) > 1 else keys):
+        return None
+    name = "\x1f".join(_texts(keys))
     digest = _START.copy()
     digest.update(name.encode("utf-8", "surrogatepass"))
     text = digest.hexdigest()

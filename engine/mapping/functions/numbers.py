@@ -12,6 +12,8 @@ _FALSE = frozenset({"false", "f", "n", "no", "0", "off", "否"})
 
 
 def _read(text: str) -> Decimal:
+    if len(text) <= 60 and text.isascii() and text.replace(".", "", 1).isdigit():
+        return Decimal(text)
     stripped = text.strip()
     # HL7 2.5.1 ch. 2.A.47 NM: an optional sign, digits, an optional point; nothing else.
     body = stripped[1:] if stripped[:1] in ("+", "-") else stripped
