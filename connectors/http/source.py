@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -15,12 +14,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from connectors.http.answers import answer, hl7_answer, problem, stopping
-from connectors.http.listener import Listener, ListenLimits
 from connectors.http.settings import SourceSettings
 from connectors.pace import Pace
+from connectors.weblistener.listener import Listener, ListenLimits
 from engine.contract import (
     Accept,
-    ConfigError,
     ErrorInfo,
     FormatError,
     Inbound,
@@ -36,7 +34,6 @@ from engine.formats.hl7v2.acknowledgement import acknowledge
 _HL7: Final = frozenset(
     {"application/hl7-v2", "x-application/hl7-v2+er7", "application/hl7-v2+er7"}
 )
-_TAKE_ANOTHER: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 class HttpSource:
@@ -73,18 +70,7 @@ class HttpSource:
             context,
             shared=self._services.shares_port,
         )
-        try:
-            await listener.bind()
-        except OSError as error:
-            info = ErrorInfo(
-                "HTTP-LISTEN",
-                "the port cannot be taken",
-                Stage.RECEIVING,
-                peer_code=errno.errorcode.get(error.errno or 0),
-                help="find out what listens there (ss -ltnp); two channels cannot share a port",
-            )
-            kind = ConfigError if error.errno in _TAKE_ANOTHER else NotConnected
-            raise kind(info) from None
+        await listener.take_port("HTTP-LISTEN")
         self._listener = listener
 
     async def close(self, grace: timedelta) -> None:
@@ -109,10 +95,8 @@ class HttpSource:
             await response(scope, receive, send)
 
         try:
-            await listener.serve(application)
-            await asyncio.get_running_loop().create_future()
+            await listener.run(application)
         finally:
-            await listener.stop()
             self._listener = None
 
     async def _answer(self, request: Request, accept: Accept) -> Response:

@@ -2,28 +2,38 @@
 
 uvicorn's server object is not used, because it owns a process (signal handlers, exit codes, a
 log configuration); its protocol class is, with what it lacks for an open port: a deadline for a
-request to arrive, a limit for headers, a limit of connections, and a stop that says no.
+request to arrive, a limit for headers, a limit of connections, the names in the peer's
+certificate, and a stop that says no.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import formatdate
 from typing import Any, Final
 
 import httptools
+from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from engine.contract import ConfigError, ErrorInfo, NotConnected, Stage
+
 HEADERS_LIMIT: Final = 32 * 1024  # bytes of request line and headers
 BACKLOG: Final = 128
+NAMES: Final = "carebus.names"
+"""Key of a request's scope: the names in the certificate that its peer proved, in lower case."""
+PORT_HELP: Final = "find out what listens there (ss -ltnp); two channels cannot share a port"
+_TAKE_ANOTHER: Final = frozenset({errno.EACCES, errno.EPERM})
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Length: 0\r\n\r\n"
@@ -71,11 +81,13 @@ class PeerConnection(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_size = 0
+        self._names: tuple[str, ...] = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # asyncio does this itself for sockets that say IPPROTO_TCP; ours come from a listening
         # socket that does not.  Without it an answer takes 40 ms, as it is written in two pieces.
+        self._names = certificate_names(transport.get_extra_info("peercert"))
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) > self._limits.connections:
@@ -105,6 +117,7 @@ class PeerConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[NAMES] = self._names  # type: ignore[typeddict-unknown-key]
         self._in_head = True
         if self._deadline is None:
             self._wait_for_request()
@@ -186,6 +199,23 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._state = ListenerState()
 
+    async def take_port(self, code: str) -> None:
+        """`bind`, with the connector's ``code`` for an error.  Raises NotConnected while somebody
+        else has the port (an engine that is just stopping), ConfigError when it can never be
+        taken."""
+        try:
+            await self.bind()
+        except OSError as error:
+            info = ErrorInfo(
+                code,
+                "the port cannot be taken",
+                Stage.RECEIVING,
+                peer_code=errno.errorcode.get(error.errno or 0),
+                help=PORT_HELP,
+            )
+            kind = ConfigError if error.errno in _TAKE_ANOTHER else NotConnected
+            raise kind(info) from None
+
     async def bind(self) -> None:
         """Take the port; peers that connect now wait.  Raises OSError."""
         loop = asyncio.get_running_loop()
@@ -197,7 +227,15 @@ class Listener:
             address, family=family, backlog=BACKLOG, reuse_port=self._shared
         )
 
-    async def serve(self, app: Any) -> None:
+    async def run(self, app: ASGIApp) -> None:
+        """Serve until cancelled, then `stop`."""
+        try:
+            await self.serve(app)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self.stop()
+
+    async def serve(self, app: ASGIApp) -> None:
         """Take connections from now on."""
         assert self._socket is not None  # noqa: S101  (bind came first)
         config = Config(
@@ -237,3 +275,14 @@ class Listener:
         for connection in tuple(self._state.connections):
             connection.transport.abort()
         await server.wait_closed()
+
+
+def certificate_names(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The DNS names and the common names of a verified certificate (as `ssl` gives it), in lower
+    case and in this order; none without a certificate."""
+    if not certificate:
+        return ()
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    for part in certificate.get("subject", ()):
+        names += [value for kind, value in part if kind == "commonName"]
+    return tuple(dict.fromkeys(name.lower() for name in names))
