@@ -153,9 +153,9 @@ class HttpClient:
                 raise self._uncertain("BAD-ANSWER", "the answer is not HTTP") from None
             except Broken as broken:
                 if connection.requests == 1 and _refused_in_handshake(broken.cause):
-                    raise NotConnected(
-                        self.error("TLS", "the peer refused the client certificate")
-                    ) from None
+                    told = "the peer refused the client certificate"
+                    alert = getattr(broken.cause, "reason", None)
+                    raise NotConnected(self.error("TLS", told, peer_code=alert)) from None
                 raise self._uncertain(
                     "NO-ANSWER", "the connection broke before the whole answer"
                 ) from None
@@ -242,10 +242,12 @@ class HttpClient:
                 )
         except TimeoutError:
             raise NotConnected(self.error("CONNECT", "no connection within the time")) from None
-        except ssl.SSLCertVerificationError:
-            raise NotConnected(self.error("TLS", "the peer's certificate is not trusted")) from None
-        except ssl.SSLError:
-            raise NotConnected(self.error("TLS", "the TLS handshake failed")) from None
+        except ssl.SSLCertVerificationError as cause:
+            told = f"the peer's certificate is not trusted: {cause.verify_message}"
+            raise NotConnected(self.error("TLS", told)) from None
+        except ssl.SSLError as cause:
+            told = "the TLS handshake failed"
+            raise NotConnected(self.error("TLS", told, peer_code=cause.reason)) from None
         except OSError:
             raise NotConnected(self.error("CONNECT", "the peer cannot be reached")) from None
         return connection
