@@ -34,6 +34,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NewType, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Inbound:
     dedup_key: str | None = None
     ordering_key: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Search keys that the protocol knows; those of the channel's ``index:`` come on top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Outbound:
     payload: Payload
     attempt: int = 1
     possible_duplicate: bool = False  # an earlier attempt may have reached the peer
+    target: str = ""  # ``route/target``: with the message's id, the same for every attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +297,7 @@ class Capabilities:
     ordered: bool = True  # the peer sees messages in the order of the calls
     replies: bool = False  # the peer's answer holds application data
     deduplicates: bool = False  # the peer ignores a second copy: an unknown outcome may be retried
+    #                             (sources) every message comes with a ``dedup_key`` of the protocol
     redelivers: bool = False  # (sources) an unanswered message comes again by itself
     single: bool = False  # (sources) of all engine processes, one at a time may run it: it polls
 
@@ -328,6 +333,11 @@ class Services(Protocol):
     @property
     def shares_port(self) -> bool:
         """Listen with SO_REUSEPORT: other processes of this engine listen on the same port."""
+
+    @property
+    def spool(self) -> Path:
+        """A folder of the channel's own on this node, beside the engine's data, for what has not
+        arrived whole.  It need not exist yet."""
 
     @property
     def log(self) -> Any:

@@ -52,6 +52,7 @@ class EngineProcess:
             role=role,
             shares_port=leash is not None,
             leases=store.members,
+            data=settings.data,
         )
         self._members = store.members
         self._leash = leash

@@ -165,8 +165,8 @@ class OutboundKeys(ChannelKeys):
         None, ge=1, le=1000, description="Sends at once, for 'ordering: none'. Default 1."
     )
     retry: RetryKeys = Field(default_factory=RetryKeys, description="When to try again.")
-    on_uncertain: Literal["hold", "retry"] = Field(
-        "hold",
+    on_uncertain: Literal["hold", "retry"] | None = Field(
+        None,
         description="An unknown outcome waits for a person, or is sent again (the peer must "
-        "ignore a second copy).",
+        "ignore a second copy). Default: hold, and retry where the connector promises that.",
     )

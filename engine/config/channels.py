@@ -366,7 +366,8 @@ class _Compiler:
             channel,
             ordering=ordering,
             retry=self._retry(keys.retry),
-            on_uncertain=keys.on_uncertain,
+            on_uncertain=keys.on_uncertain
+            or ("retry" if channel.role.capabilities.deduplicates else "hold"),
         )
 
     def _retry(self, keys: RetryKeys) -> RetryPolicy:

@@ -124,6 +124,7 @@ def check_project(
     for one in channels:
         if one.channel.direction == "inbound":
             _check_listener(one, listeners, diagnostics)
+            _check_duplicates(one, diagnostics)
         else:
             _check_uncertain(one, diagnostics)
             _check_clear(one, diagnostics)
@@ -200,6 +201,17 @@ def _check_listener(
             )
             break
     listeners[port].append((host, one))
+
+
+def _check_duplicates(one: ChannelFile, diagnostics: Diagnostics) -> None:
+    channel = one.channel
+    if channel.duplicates is not None and channel.role.capabilities.deduplicates:
+        diagnostics.at(
+            "C139",
+            one.at("duplicates"),
+            f"{channel.spec.name} tells copies apart by itself, and this rule would replace that",
+            help="delete it; put the rule on the channel where the message first came in",
+        )
 
 
 def _check_uncertain(one: ChannelFile, diagnostics: Diagnostics) -> None:

@@ -196,7 +196,13 @@ class Worker:
             # While this was prepared, the peer may have gone away or a person decided.
             answer: Delivered | EngineError | None = None
             if self._may_send(turn) and not lease.lost:
-                outbound = Outbound(message, payload, turn.attempt, turn.possible_duplicate)
+                outbound = Outbound(
+                    message,
+                    payload,
+                    turn.attempt,
+                    turn.possible_duplicate,
+                    f"{envelope.route}/{envelope.target}",
+                )
                 answer = await self._send(turn, outbound)
             if isinstance(answer, NotConnected):
                 lanes.connection.lost(answer.info)

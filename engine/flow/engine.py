@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import structlog
@@ -76,6 +77,7 @@ class Engine:
     ``store`` and ``broker`` are opened and closed by `run`.  ``role`` says which channels run here;
     the others run in other processes with the same store and broker.  ``shares_port``: they listen
     on the same ports.  With ``leases``, a source that only one process may run is elected.
+    ``data``: where connectors may keep what has not arrived whole.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Engine:
         role: EngineRole = "all",
         shares_port: bool = False,
         leases: Leases | None = None,
+        data: Path = Path("var"),
     ) -> None:
         self.store = store
         self.configuration = configuration
@@ -95,6 +98,7 @@ class Engine:
         self._broker = broker
         self._direction = _DIRECTIONS[role]
         self._shares_port = shares_port
+        self._data = data
         self._leases = leases
         self._name = uuid.uuid4().hex
         self._log: Any = structlog.get_logger("carebus.flow")
@@ -339,6 +343,7 @@ class Engine:
             self.configuration.tls,
             self.configuration.root,
             shares_port=self._shares_port,
+            data=self._data,
         )
         plug_in = channel.role.create(channel.settings, services)
         if channel.direction == "inbound":

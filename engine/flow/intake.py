@@ -128,7 +128,7 @@ class Intake:
             structures=channel.structures,
         )
         error: ErrorInfo | None = None
-        keys: dict[str, str] = {}
+        keys = dict(inbound.keys)
         dedup_key, dedup_within = inbound.dedup_key, None
         try:
             for name, expression in self._index:

@@ -26,11 +26,13 @@ class ChannelServices:
         root: Path = Path(),
         *,
         shares_port: bool = False,
+        data: Path = Path("var"),
     ) -> None:
         self.channel = ChannelName(channel.name)
         self.charset = channel.charset
         self.limits: Limits = channel.limits
         self.shares_port = shares_port
+        self.spool = data / "spool" / channel.name
         self.log = structlog.get_logger("carebus.connector").bind(channel=channel.name)
         self._profiles = profiles
         self._root = root

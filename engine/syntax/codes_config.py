@@ -206,6 +206,14 @@ ROWS: tuple[Code, ...] = (
         "xml, soap and cda against an XSD of the project: validate: {level: warn, schema: FILE}. "
         "raw is never read.",
     ),
+    Code(
+        "C139",
+        _E,
+        "a duplicate rule where the connector has its own",
+        "A channel has one rule for what makes two messages one. This connector's sender names "
+        "each delivery, which is surer than anything the content says, and holds without a time "
+        "limit.",
+    ),
     # --- routes
     Code("C201", _E, "two routes have one name", "The record of each delivery names its route."),
     Code(

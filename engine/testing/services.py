@@ -7,7 +7,10 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
@@ -50,6 +53,7 @@ class MemoryServices:
         self.charset = charset
         self.limits = limits or Limits()
         self.shares_port = False
+        self.spool = Path(gettempdir()) / f"carebus-spool-{uuid4().hex}"
         self.logged: list[Logged] = []
         self._tls = tls
         self._clock = clock

@@ -65,8 +65,13 @@ class _FutureSpec(ConnectorSpec):
     api = 2
 
 
+LINK = ConnectorSpec(
+    name="link",
+    summary="Listens to other engines.",
+    source=Role(ListenerSettings, "nowhere:Link", Capabilities(deduplicates=True)),
+)
 FUTURE = _FutureSpec("wire", "Made for a contract that this engine does not know.")
-CONNECTORS: Mapping[str, ConnectorSpec] = {"wire": WIRE, "web": WEB}
+CONNECTORS: Mapping[str, ConnectorSpec] = {"wire": WIRE, "web": WEB, "link": LINK}
 ENVIRON: Mapping[str, str] = {"LIS_PASSWORD": "s3cr3t", "LIS_PORT": "2600", "FLAG": "false"}
 
 INBOUND = """\

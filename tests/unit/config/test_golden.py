@@ -142,6 +142,10 @@ CASES: dict[str, Files] = {
         **routes(TARGET, "{channel: emr}"),
     },
     "C103-empty": routes("from: his", "from: []"),
+    "C139": {
+        "channels/his.yaml": INBOUND.replace("wire", "link")
+        + "duplicates: {key: [MSH-10], within: 24h}\n"
+    },
     "C201": {"routes.yaml": ROUTES + SECOND_ROUTE.replace("second", "admissions") % "his"},
     "C202": routes("from: his", "from: hiss"),
     "C202-target": routes("channel: emr,", "channel: emrr,"),
