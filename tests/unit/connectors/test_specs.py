@@ -1,4 +1,4 @@
-"""The specs of the HTTP, FHIR and file connectors: light to import, and true."""
+"""The specs of the link, HTTP, FHIR and file connectors: light to import, and true."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import sys
 import pytest
 import yaml
 
+from connectors.carebus import SPEC as CAREBUS
 from connectors.fhir import SPEC as FHIR
 from connectors.file import SPEC as FILE
 from connectors.http import SPEC as HTTP
 from engine.contract import ConnectorSpec
 
-SPECS = [HTTP, FHIR, FILE]
+SPECS = [CAREBUS, HTTP, FHIR, FILE]
 HEAVY = ["aiohttp", "httptools", "starlette", "uvicorn", "orjson", "ssl", "engine.formats"]
 
 
-@pytest.mark.parametrize("name", ["http", "fhir", "file"])
+@pytest.mark.parametrize("name", ["carebus", "http", "fhir", "file"])
 def test_listing_a_connector_loads_no_protocol_library(name: str) -> None:
     code = f"import sys, connectors.{name}; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
