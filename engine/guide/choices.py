@@ -21,9 +21,14 @@ CHOICES: Final[tuple[Patch, ...]] = (
     leave("XAD_Address", "XAD.7", "extension[2]", "the extension has no URL"),
     choose("XAD_Address", "XAD.1", "", "a text of older versions, or the parts of SAD",
            target="line[1]", map="", assignment="= list($xad.1.1, $xad.1.2, $xad.1.3)"),
-    # Severity loses nothing; criticality would be a guess about the future.
-    leave("AL1_*", "AL1-4", "criticality", "severity is not read as criticality"),
-    leave("IAM_*", "IAM-4", "criticality", "severity is not read as criticality"),
+    # How bad a reaction was is its severity; without a reaction it is said of the allergy.  A
+    # reaction of a severity only is none in R4: reaction.manifestation is 1..*.
+    choose("AL1_*", "AL1-4", "criticality", "no reaction is told", condition="IF AL1-5 NOT VALUED"),
+    choose("AL1_*", "AL1-4", "reaction.severity", "a reaction is told",
+           condition="IF AL1-5 VALUED"),
+    choose("IAM_*", "IAM-4", "criticality", "no reaction is told", condition="IF IAM-5 NOT VALUED"),
+    choose("IAM_*", "IAM-4", "reaction.severity", "a reaction is told",
+           condition="IF IAM-5 VALUED"),
     leave("IAM_*", "IAM-3", "code", "done as a part: both codes are told"),
     leave("IAM_*", "IAM-1[45]", "", "done by the message: it knows the Patient"),
     leave("IAM_*", "IAM-27", "code", "done as a part: both codes are told"),
@@ -40,6 +45,9 @@ CHOICES: Final[tuple[Patch, ...]] = (
           "If outside"),
     leave("NK1_RelatedPerson", "NK1-37", "type.coding.code", "the same number as PID-19",
           "If outside"),
+    # The field is a number at work; a sender who says otherwise of one number knows it better.
+    choose("NK1_*", "NK1-6", "use", "XTN-2 is said of the number, the field's name of all",
+           assignment="= $xtn.2 | table('TelecommunicationUseCode') ?? 'work'"),
     leave("MSH_Provenance_*", "MSH", "what(", _KEPT),
     choose("OBR_DiagnosticReport", "OBR-2", "", "as the narrative says",
            condition="IF ORC-2 NOT VALUED"),
