@@ -336,6 +336,23 @@ async def test_nothing_confirmed_is_lost_when_the_node_dies(node: RabbitNode, ho
                     await lease.ack()
 
 
+async def test_a_queue_that_lost_its_leader_for_good_is_mended(node: RabbitNode) -> None:
+    """RabbitMQ forgets the data of the queue that was declared last when it is killed then."""
+    async with opened(address_at(node), FREE, ORDERED) as broker:
+        await asyncio.to_thread(node.kill)
+        await asyncio.to_thread(node.start)
+        async with broker.consume(ORDERED.name, prefetch=1) as leases, asyncio.timeout(40):
+            while True:
+                try:
+                    await broker.publish(ORDERED.name, [envelope(1)])
+                except BrokerUnavailable:
+                    continue
+                break
+            lease = await anext(leases)
+            assert lease.envelope.delivery == 1
+            await lease.ack()
+
+
 async def test_cancelled_publishes_and_consumers_leave_a_working_broker(node: RabbitNode) -> None:
     async with opened(address_at(node)) as broker:
         for number in range(20):

@@ -1,7 +1,8 @@
 """Envelopes in RabbitMQ's quorum queues, for several engine processes and nodes.
 
 `address` reads CAREBUS_BROKER_URL, `topology` says what is declared, `envelopes` what travels,
-`link` keeps a connection, `declaring`, `publisher` and `feed` use it, `broker` puts them together.
+`link` keeps a connection, `declaring`, `publisher` and `feed` use one each, `mending` replaces a
+queue that is ill, `broker` puts them together.
 
 RabbitMQ 3.10 and 4.x are spoken to alike.  What differs between them, and what makes it not matter:
 

@@ -1,8 +1,9 @@
 """The broker: RabbitMQ's queues behind the contract.
 
-Two connections: one publishes, and an alarm of the broker stops that one; the other consumes,
-settles and declares, and goes on.  Both come back by themselves, so nothing above sees a restart of
-the broker except as publishes that raise and leases that are lost.
+Three connections: one publishes, and an alarm of the broker stops that one; one consumes and
+settles; one declares and counts, and the broker may end it for a queue that is ill.  All come back
+by themselves, so nothing above sees a restart of the broker except as publishes that raise and
+leases that are lost.
 
 The store's outbox is the truth.  What a broker loses is published again by the relay, and an
 envelope that comes twice finds its delivery finished, or in another's hand, and is dropped.  The
@@ -26,8 +27,9 @@ from engine.broker.rabbitmq.address import Address
 from engine.broker.rabbitmq.declaring import Declaring
 from engine.broker.rabbitmq.feed import Feed, Held, put_off
 from engine.broker.rabbitmq.link import Link, unavailable
-from engine.broker.rabbitmq.publisher import Publisher
-from engine.broker.rabbitmq.topology import LanePlan, delay_exchange, lane_plan
+from engine.broker.rabbitmq.mending import Mending
+from engine.broker.rabbitmq.publisher import UNCONFIRMED, Publisher
+from engine.broker.rabbitmq.topology import LanePlan, delay_exchange, delay_queue, lane_plan
 from engine.contract import (
     BrokerUnavailable,
     Envelope,
@@ -65,8 +67,10 @@ class RabbitBroker:
         self._log: Any = structlog.get_logger("carebus.broker")
         self._publishing = Link(address, tls, purpose="publishing", log=self._log)
         self._consuming = Link(address, tls, purpose="consuming", log=self._log)
+        self._asking = Link(address, tls, purpose="declaring", log=self._log)
         self._publisher = Publisher(self._publishing)
-        self._declaring = Declaring(self._consuming, address.prefix)
+        self._declaring = Declaring(self._asking, address.prefix)
+        self._mending = Mending(self._asking, self._declaring, self._log)
         self._queues: dict[str, _Queue] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -75,7 +79,7 @@ class RabbitBroker:
     @property
     def trouble(self) -> ErrorInfo | None:
         """What keeps envelopes from flowing now: no connection, or the broker's alarm."""
-        return self._publishing.trouble or self._consuming.trouble
+        return self._publishing.trouble or self._consuming.trouble or self._asking.trouble
 
     async def open(self) -> None:
         self._tasks = [
@@ -83,6 +87,7 @@ class RabbitBroker:
             for name, part in (
                 ("publishing", self._publishing),
                 ("consuming", self._consuming),
+                ("declaring", self._asking),
                 ("publisher", self._publisher),
             )
         ]
@@ -119,11 +124,15 @@ class RabbitBroker:
         async def aside(held: Held) -> bool:
             return await self._put_aside(feed, held, held.envelope)
 
+        async def silent() -> None:
+            await self._mending.mend(plan.lane, plan.dead)
+
         feed = Feed(
             spec,
             plan.lane.name,
             self._consuming,
             ready=lambda: self._declaring.refresh(plan),
+            silent=silent,
             aside=aside,
             hold=self._address.hold,
             log=self._log,
@@ -147,6 +156,10 @@ class RabbitBroker:
             raise unavailable(
                 "BROKER-QUEUE-GONE", f"queue '{queue}' was deleted, and is declared again"
             ) from None
+        except BrokerUnavailable as error:
+            if error.info.code == UNCONFIRMED:
+                await self._mending.mend(known.plan.lane, known.plan.dead)
+            raise
 
     async def _published(self, known: _Queue, envelopes_: Sequence[Envelope]) -> None:
         now = datetime.now(UTC)
@@ -167,8 +180,11 @@ class RabbitBroker:
         try:
             body = envelopes.write(envelope)
             await self._publisher.publish(exchange, known.plan.lane.name, [body])
-        except (BrokerUnavailable, Unroutable):
+        except (BrokerUnavailable, Unroutable) as error:
             self._declaring.doubt_delays()  # they may have been deleted
+            if error.info.code == UNCONFIRMED:
+                waiting = delay_queue(self._address.prefix, exchange)
+                await self._mending.mend(waiting, known.plan.lane)
             raise
         if envelope.not_before is not None:
             known.feed.delayed[envelope.delivery] = envelope.not_before
@@ -238,8 +254,10 @@ class RabbitBroker:
         body = envelopes.write(held.envelope, dead_for=error.code)
         try:
             await self._publisher.publish("", known.plan.dead.name, [body])
-        except (BrokerUnavailable, Unroutable):
+        except (BrokerUnavailable, Unroutable) as failure:
             known.feed.settle(held, "dead")  # the broker does it, without the reason
+            if failure.info.code == UNCONFIRMED:
+                await self._mending.mend(known.plan.dead, known.plan.lane)
         else:
             known.feed.settle(held, "ack")
 

@@ -1,4 +1,9 @@
-"""Declaring, counting and purging: one channel for it, which every refusal of the broker ends."""
+"""Declaring, counting and purging, on a few channels of a connection of its own.
+
+Every refusal of the broker ends a channel, a question that is not answered blocks it, and RabbitMQ
+may end the whole connection for a queue that is ill.  Neither consumers nor the questions about
+other queues suffer from that.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +23,18 @@ from engine.broker.rabbitmq.link import (
 from engine.broker.rabbitmq.topology import LanePlan, Queue, delay_plan
 
 GONE_SECONDS = 1.0
+CHANNELS = 4
+"""So many questions are open at a time."""
 
 
 class Declaring:
-    """All methods raise BrokerUnavailable, and wait for each other."""
+    """All methods raise BrokerUnavailable."""
 
     def __init__(self, link: Link, prefix: str) -> None:
         self._link = link
         self._prefix = prefix
-        self._channel: Channel | None = None
-        self._lock = asyncio.Lock()
+        self._free: list[Channel] = []
+        self._turns = asyncio.Semaphore(CHANNELS)
         self._delays = False
 
     async def declare(self, plan: LanePlan) -> None:
@@ -52,6 +59,12 @@ class Declaring:
         await asyncio.sleep(GONE_SECONDS)
         self._delays = False
         await self.declare(plan)
+
+    async def replace(self, queue: Queue) -> None:
+        """Delete it with all that is in it, and declare it again."""
+        await self._checked(queue.name, lambda raw: raw.queue_delete, queue=queue.name)
+        await asyncio.sleep(GONE_SECONDS)  # see `restore`
+        await self._declared(queue)
 
     async def count(self, queue: Queue) -> int:
         counts = await self._asked(queue)
@@ -122,8 +135,14 @@ class Declaring:
             raise unavailable("BROKER-LOST", f"'{name}' not declared: {error}") from error
 
     async def _ask(self, method: Callable[[Any], Any], **arguments: Any) -> Any:
-        async with self._lock:
-            channel = self._channel
+        async with self._turns:
+            channel = self._free.pop() if self._free else None
             if channel is None or channel.ended.done():
-                channel = self._channel = await self._link.channel()
-            return await channel.ask(method(channel.raw), **arguments)
+                channel = await self._link.channel()
+            try:
+                answer = await channel.ask(method(channel.raw), **arguments)
+            except BaseException:
+                channel.give_up()
+                raise
+            self._free.append(channel)
+            return answer

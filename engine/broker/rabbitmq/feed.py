@@ -38,6 +38,8 @@ FREE_WINDOW = 128
 WATCH_SECONDS = 5.0
 LONGEST_WATCH_SECONDS = 60.0
 """A lane in which nothing happens is looked at less and less often."""
+CONSUME_SECONDS = 5.0
+"""A queue that has a leader answers in milliseconds, and an election takes a second or two."""
 RETURN_SECONDS = 30.0
 """What was returned and did not come back so long went to another process."""
 
@@ -71,6 +73,7 @@ class Feed:
         link: Link,
         *,
         ready: Ready,
+        silent: Callable[[], Awaitable[None]],
         aside: Callable[[Held], Awaitable[bool]],
         hold: timedelta,
         log: Any,
@@ -81,6 +84,7 @@ class Feed:
         self._queue = queue
         self._link = link
         self._declared = ready
+        self._silent = silent
         self._aside = aside
         self._hold = hold.total_seconds()
         self._log = log
@@ -139,9 +143,16 @@ class Feed:
             over = _over(channel)
             self._channel, self._arrived_at, self._silences = channel, self._now(), 0
             self._watch = WATCH_SECONDS
-            await channel.ask(
-                channel.raw.basic_consume, queue=self._queue, on_message_callback=self._on_message
-            )
+            try:
+                await channel.ask(
+                    channel.raw.basic_consume,
+                    within=CONSUME_SECONDS,
+                    queue=self._queue,
+                    on_message_callback=self._on_message,
+                )
+            except BrokerUnavailable:
+                await self._silent()
+                raise
             while not over.done():
                 self._looking = asyncio.Event()
                 looking = asyncio.ensure_future(self._looking.wait())

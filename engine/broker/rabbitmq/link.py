@@ -51,6 +51,7 @@ class Channel:
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
+        self.silent = False  # something was not answered: nothing else will be before it is
         self.ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         raw.add_on_close_callback(self._closed)
 
@@ -58,7 +59,9 @@ class Channel:
         if not self.ended.done():
             self.ended.set_result(reason)
 
-    async def ask(self, method: Callable[..., Any], **arguments: Any) -> Any:
+    async def ask(
+        self, method: Callable[..., Any], *, within: float = ANSWER_SECONDS, **arguments: Any
+    ) -> Any:
         """Call a method of the raw channel and return the broker's answer.
 
         Raises ChannelEnded, or BrokerUnavailable when there is no answer in time.
@@ -74,21 +77,26 @@ class Channel:
         except AMQPError as error:  # it is closed already
             raise ChannelEnded(self.ended.result() if self.ended.done() else error) from error
         await asyncio.wait(
-            {answer, self.ended}, timeout=ANSWER_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            {answer, self.ended}, timeout=within, return_when=asyncio.FIRST_COMPLETED
         )
         if answer.done():
             return answer.result()
         if self.ended.done():
             raise ChannelEnded(self.ended.result())
+        self.silent = True
         raise unavailable("BROKER-SILENT", "the broker does not answer")
 
-    async def close(self) -> None:
-        """Idempotent; returns when the broker knows, or after a while."""
-        if self.ended.done():
-            return
-        if self.raw.is_open:
+    def give_up(self) -> None:
+        """Close it without waiting."""
+        if not self.ended.done() and self.raw.is_open:
             self.raw.close()
-        await asyncio.wait({self.ended}, timeout=ANSWER_SECONDS)
+
+    async def close(self) -> None:
+        """Idempotent; returns when the broker knows, or after a while.  Does not wait for a channel
+        that is silent."""
+        self.give_up()
+        if not self.ended.done() and not self.silent:
+            await asyncio.wait({self.ended}, timeout=ANSWER_SECONDS)
 
 
 class Link:

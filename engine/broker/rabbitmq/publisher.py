@@ -18,7 +18,8 @@ from engine.broker.rabbitmq.envelopes import CONTENT_TYPE
 from engine.broker.rabbitmq.link import Channel, ChannelEnded, Link, unavailable
 from engine.contract import BrokerUnavailable, ErrorInfo, Stage, Unroutable
 
-CONFIRM_SECONDS = 10.0
+CONFIRM_SECONDS = 5.0
+UNCONFIRMED = "BROKER-UNCONFIRMED"
 
 
 class _Call:
@@ -89,7 +90,7 @@ class Publisher:
             if self._link.trouble is not None:
                 raise BrokerUnavailable(self._link.trouble) from None
             raise unavailable(
-                "BROKER-UNCONFIRMED",
+                UNCONFIRMED,
                 f"not confirmed within {CONFIRM_SECONDS:g} s",
                 "it is published again; look whether the queue has a leader",
             ) from None

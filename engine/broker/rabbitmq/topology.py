@@ -111,3 +111,8 @@ def delay_exchange(prefix: str, seconds: float) -> str | None:
     is due in less than the shortest."""
     fitting = [step for step in DELAYS if step <= seconds]
     return f"{prefix}.delay.{fitting[-1]}" if fitting else None
+
+
+def delay_queue(prefix: str, exchange: str) -> Queue:
+    """The one that this exchange leads into."""
+    return next(delay.queue for delay in delay_plan(prefix) if delay.exchange == exchange)
