@@ -50,6 +50,7 @@ class SharedLane(Lane):
 
     fresh: list[Envelope] = field(default_factory=list)
     behind: int | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class SharedRelay:
@@ -75,7 +76,6 @@ class SharedRelay:
         self._store = store
         self._broker = broker
         self._log = log
-        self._wake = asyncio.Event()
         self._declared = asyncio.Event()
         self._astray = False
 
@@ -120,7 +120,7 @@ class SharedRelay:
             if len(lane.fresh) > UNANNOUNCED:
                 self._fall_behind(lane, lane.fresh)
                 lane.fresh = []
-        self._wake.set()
+        lane.wake.set()
 
     def _fall_behind(self, lane: SharedLane, envelopes: Sequence[Envelope]) -> None:
         first = min(int(envelope.delivery) for envelope in envelopes)
@@ -137,28 +137,50 @@ class SharedRelay:
 
     async def announce(self) -> None:
         """Declare the queues and announce until cancelled.  A broker that is away is asked again
-        after `RETRY_SECONDS`; nothing is lost meanwhile, since the store is the outbox."""
-        failing = False
-        self._wake.set()
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
+        after `RETRY_SECONDS`; nothing is lost meanwhile, since the store is the outbox.  Lanes do
+        not wait for each other: one queue may be ill while the others are well."""
+        await self._prepared()
+        async with asyncio.TaskGroup() as tasks:
+            for lane in self.lanes:
+                tasks.create_task(self._announced(lane), name=f"announce {lane.queue}")
+
+    async def _prepared(self) -> None:
+        while not self._declared.is_set():
             try:
-                if not self._declared.is_set():
-                    await self._broker.declare(self.queues())
-                    self._declared.set()
+                await self._broker.declare(self.queues())
+            except BrokerError as error:
+                self._log.warning("queues wait to be declared", code=error.info.code)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._declared.set()
+
+    async def _announced(self, lane: SharedLane) -> None:
+        failing = False
+        lane.wake.set()
+        while True:
+            await lane.wake.wait()
+            lane.wake.clear()
+            try:
                 if self._astray:
-                    await self._store.relane(self._channel, len(self.lanes))
                     self._astray = False
-                for lane in self.lanes:
-                    await self._publish(lane)
+                    await self._relaned()
+                await self._publish(lane)
                 failing = False
             except (BrokerError, StoreError) as error:
                 if not failing:
-                    self._log.warning("deliveries wait to be announced", code=error.info.code)
+                    self._log.warning(
+                        "deliveries wait to be announced", queue=lane.queue, code=error.info.code
+                    )
                 failing = True
                 await asyncio.sleep(RETRY_SECONDS)
-                self._wake.set()
+                lane.wake.set()
+
+    async def _relaned(self) -> None:
+        try:
+            await self._store.relane(self._channel, len(self.lanes))
+        except StoreError:
+            self._astray = True
+            raise
 
     async def _publish(self, lane: SharedLane) -> None:
         if lane.fresh:
