@@ -30,6 +30,7 @@ class Needs(Enum):
     CLUSTER = "three RabbitMQ nodes, PostgreSQL"
 
 
+_PORTS: Final = 3  # of an engine process: its two sources, the control endpoint
 _BALLAST: Final = bytes(64 * 1024)
 
 Strike = Callable[[Hall], Awaitable[None]]
@@ -80,10 +81,26 @@ async def one_engine_killed(hall: Hall) -> None:
 
 
 async def process_killed(hall: Hall) -> None:
-    """One engine process of a node; its supervisor starts it again."""
+    """One engine process of a node; the other goes on, and its supervisor starts it again."""
     await hall.pause(0.05, 0.6)
     children = psutil.Process(hall.engine.pid).children()
     os.kill(hall.chance.choice(children).pid, signal.SIGKILL)
+    await hall.moving()
+    async with asyncio.timeout(60):
+        while _listeners(hall) < len(children):
+            await asyncio.sleep(0.1)
+
+
+def _listeners(hall: Hall) -> int:
+    """How many of the node's engine processes take messages."""
+    children = psutil.Process(hall.engine.pid).children()
+    with contextlib.suppress(psutil.Error):
+        listening = [
+            sum(one.status == psutil.CONN_LISTEN for one in child.net_connections("tcp"))
+            for child in children
+        ]
+        return sum(ports >= _PORTS for ports in listening)
+    return 0
 
 
 async def configuration_reloaded(hall: Hall) -> None:
