@@ -64,7 +64,7 @@ def backup(
     from engine.store.content import ContentFolder
 
     settings = settings_of(config, data)
-    with taking.writing(folder), _database(settings) as database:
+    with taking.writing(folder), database_of(settings) as database:
         kind = manifest.Kind.FULL if full else manifest.Kind.INCREMENTAL
         if not full and not incremental:
             kind = taking.kind_for(folder, datetime.now(UTC))
@@ -151,7 +151,9 @@ def settings_of(config: Path, data: Path) -> Settings:
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
+def database_of(settings: Settings) -> Iterator[Database]:
+    """The database of an engine that ran already.  Raises StoreUnavailable, also instead of what
+    its driver raises."""
     from engine.store import failures, open_database, sqlite
 
     database = open_database(settings.store_url, data=settings.data)

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from engine.cli.archive import archive
 from engine.cli.backup import backup
 from engine.cli.catalogue import list_
 from engine.cli.check import check
@@ -62,6 +63,7 @@ _EXAMPLES: Final = {
     "reload": "carebus reload",
     "backup": "carebus backup /backup/carebus --data /var/lib/carebus --keep 4",
     "restore": "carebus restore /backup/carebus --data /var/lib/carebus",
+    "archive": "carebus archive move /archive/carebus --older-than 60d --data /var/lib/carebus",
     "send": "carebus send adt.hl7 --to mllp://localhost:2575 --count 100 --new-ids",
     "lint": "carebus lint --notes mappings/admission.yaml",
     "test": "carebus test -k admission --min-coverage 90",
@@ -93,6 +95,7 @@ app.command("reload", rich_help_panel=_RUNNING, epilog=_example("reload"))(reloa
 app.command("send", rich_help_panel=_RUNNING, epilog=_example("send"))(send)
 app.command("backup", rich_help_panel=_STORE, epilog=_example("backup"))(backup)
 app.command("restore", rich_help_panel=_STORE, epilog=_example("restore"))(restore)
+app.add_typer(archive, name="archive", rich_help_panel=_STORE, epilog=_example("archive"))
 app.command("lint", rich_help_panel=_PROJECT, epilog=_example("lint"))(lint)
 app.command("test", rich_help_panel=_PROJECT, epilog=_example("test"))(run_examples)
 app.command("map", rich_help_panel=_PROJECT, epilog=_example("map"))(map_)

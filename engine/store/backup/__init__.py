@@ -10,13 +10,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from engine.store.backup import sqlite_ends
-from engine.store.backup.ends import Loading, Snapshot
+from engine.store.backup.ends import Changing, Loading, Snapshot
 from engine.store.database import Database
 from engine.store.postgresql import PostgresDatabase
 from engine.store.postgresql import ends as postgresql_ends
 from engine.store.sqlite import SqliteDatabase
 
-__all__ = ["Loading", "Snapshot", "loading", "snapshot"]
+__all__ = ["Changing", "Loading", "Snapshot", "changing", "loading", "snapshot"]
 
 
 def snapshot(database: Database) -> AbstractContextManager[Snapshot]:
@@ -33,3 +33,11 @@ def loading(database: Database) -> AbstractContextManager[Loading]:
         return postgresql_ends.loading(database)
     assert isinstance(database, SqliteDatabase)  # noqa: S101  # there are two
     return sqlite_ends.loading(database)
+
+
+def changing(database: Database) -> AbstractContextManager[Changing]:
+    """A connection that writes, beside a running engine.  Raises the driver's errors."""
+    if isinstance(database, PostgresDatabase):
+        return postgresql_ends.changing(database)
+    assert isinstance(database, SqliteDatabase)  # noqa: S101  # there are two
+    return sqlite_ends.changing(database)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from engine.store.database import Row
+from engine.store.database import Cursor, Row, Values
 
 
 class Snapshot(Protocol):
@@ -57,3 +57,11 @@ class Loading(Protocol):
 
     def finish(self) -> None:
         """Durable, and the engine's."""
+
+
+class Changing(Protocol):
+    """A connection beside those of the engines, for short changes.  The first statement begins a
+    transaction; what is not committed when it is closed is undone."""
+
+    def execute(self, text: str, values: Values = (), /) -> Cursor: ...
+    def commit(self) -> None: ...

@@ -12,7 +12,7 @@ from typing import Any, Final
 from engine.store import sqlite
 from engine.store.backup import failures
 from engine.store.backup.records import sync_folder
-from engine.store.database import Row
+from engine.store.database import Cursor, Row, Values
 from engine.store.sqlite import SqliteDatabase
 
 _BATCH: Final = 2000
@@ -150,3 +150,28 @@ def loading(database: SqliteDatabase) -> Iterator[SqliteLoading]:
         yield target
     finally:
         target.close()
+
+
+class SqliteChanging:
+    """Waits for the engine's writer, which waits for this one: both are short."""
+
+    def __init__(self, connection: sqlite.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, text: str, values: Values = (), /) -> Cursor:
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection.execute(text, values)
+
+    def commit(self) -> None:
+        self._connection.commit()
+
+
+@contextmanager
+def changing(database: SqliteDatabase) -> Iterator[SqliteChanging]:
+    """Raises the driver's errors."""
+    connection = sqlite.connect_writer(database.path)
+    try:
+        yield SqliteChanging(connection)
+    finally:
+        connection.close()

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from psycopg import pq
+
 from engine.store.backup import failures
-from engine.store.database import Row
-from engine.store.postgresql.connection import UNFINISHED_SQL, Raw, clean
+from engine.store.database import Cursor, Row, Values
+from engine.store.postgresql.connection import UNFINISHED_SQL, Connection, Raw, clean
 from engine.store.postgresql.server import PostgresDatabase
 
 _TYPES: Final = {"int": "int8", "text": "text", "bytes": "bytea"}
@@ -140,5 +142,31 @@ def loading(database: PostgresDatabase) -> Iterator[PostgresLoading]:
         if row[0]:
             raise failures.not_empty("CAREBUS_STORE_URL")
         yield PostgresLoading(raw)
+    finally:
+        raw.close()
+
+
+class PostgresChanging:
+    """Its rows are locked until it commits."""
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
+        self._connection = Connection(raw)
+
+    def execute(self, text: str, values: Values = (), /) -> Cursor:
+        if self._raw.info.transaction_status == pq.TransactionStatus.IDLE:
+            self._raw.execute("BEGIN")
+        return self._connection.execute(text, values)
+
+    def commit(self) -> None:
+        self._raw.execute("COMMIT")
+
+
+@contextmanager
+def changing(database: PostgresDatabase) -> Iterator[PostgresChanging]:
+    """Raises the driver's errors."""
+    raw = database.connect_copying()
+    try:
+        yield PostgresChanging(raw)
     finally:
         raw.close()
