@@ -25,7 +25,10 @@ archive = typer.Typer(
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the archive.")]
 
 
-@archive.command("move")
+@archive.command(
+    "move",
+    epilog="Example: carebus archive move /archive --older-than 60d --data /var/lib/carebus",
+)
 def move(
     folder: Folder,
     older_than: Annotated[

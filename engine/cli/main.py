@@ -63,7 +63,7 @@ _EXAMPLES: Final = {
     "reload": "carebus reload",
     "backup": "carebus backup /backup/carebus --data /var/lib/carebus --keep 4",
     "restore": "carebus restore /backup/carebus --data /var/lib/carebus",
-    "archive": "carebus archive move /archive/carebus --older-than 60d --data /var/lib/carebus",
+    "archive": "carebus archive show 01a20388-b0c5-7000-9683-addc8bf9efb3 /archive/carebus",
     "send": "carebus send adt.hl7 --to mllp://localhost:2575 --count 100 --new-ids",
     "lint": "carebus lint --notes mappings/admission.yaml",
     "test": "carebus test -k admission --min-coverage 90",
