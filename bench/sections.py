@@ -15,6 +15,7 @@ from typing import Final
 
 from bench.faults import faults
 from bench.history import history
+from bench.link import link
 from bench.many import channels, connections
 from bench.project import REPOSITORY
 from bench.report import Figure, Section, at_least, at_most, plain
@@ -304,6 +305,7 @@ SECTIONS: Final[Mapping[str, Callable[[Path], Awaitable[Section]]]] = {
     "e2e": e2e,
     "oru": oru,
     "shipped": shipped,
+    "link": link,
     "profile": profile,
     "mapping": printed("mapping", "Mapping against hand-written Python", "bench.mapping", _MAPPING),
     "library": printed("library", "The shipped library", "bench.library", _LIBRARY),
