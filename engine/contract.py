@@ -662,6 +662,25 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """A channel that a person stopped, until somebody starts it: for every engine on the store."""
+
+    channel: ChannelName
+    at: datetime  # aware, UTC
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A person decided something through another engine: about one delivery, about a channel, or,
+    without either, perhaps about anything, since notices may have been missed."""
+
+    channel: ChannelName | None = None
+    delivery: DeliveryId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreRoom:
     """What back-pressure looks at, in bytes."""
 
@@ -677,7 +696,16 @@ class MessageStore(Component, Protocol):
     def shared(self) -> bool:
         """Other engines may have it open too."""
 
+    @property
+    def sure(self) -> bool:
+        """What is sent now can still be recorded: no other engine took over what this one has in
+        hand.  Asked before each send; costs nothing."""
+
     def subscribe(self, committed: Committed) -> None: ...
+
+    def listen(self, told: Callable[[Notice], None]) -> None:
+        """Before `open`: ``told`` is called on the event loop with what was decided through other
+        engines, soon after its commit.  The store says what it was."""
 
     async def accept(self, new: NewMessage) -> Stored:
         """One transaction: the message, its first event, its deliveries and its search keys.
@@ -746,7 +774,23 @@ class MessageStore(Component, Protocol):
         Raises IllegalTransition, UnknownMessage."""
 
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
-        """QUEUED, RETRYING, UNCERTAIN or DEAD → CANCELLED."""
+        """QUEUED, RETRYING, UNCERTAIN or DEAD → CANCELLED.
+
+        Where several engines share the store, another one may be sending it at this moment.  When
+        that is known (an attempt mark), IllegalTransition; else the outcome of that send still
+        counts: SENT takes the place of CANCELLED, and an unknown one is added to the history."""
+
+    async def hurry(self, delivery: DeliveryId) -> OutboxEntry:
+        """A RETRYING delivery is due now.  Raises IllegalTransition, UnknownMessage."""
+
+    async def halt(self, channel: ChannelName, *, actor: str, reason: str = "") -> None:
+        """Remember that a person stopped this channel.  Who did it first, and why, stays."""
+
+    async def resume(self, channel: ChannelName) -> None:
+        """Forget it."""
+
+    async def halted(self) -> Sequence[Halt]:
+        """By the names of the channels."""
 
     async def reroute(
         self,

@@ -6,7 +6,7 @@ Texts of statements are standard SQL with ``?`` or ``:name`` for values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.contract import StoreRoom, StoreUnavailable
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Values = Sequence[Any] | Mapping[str, Any]
 Row = tuple[Any, ...]
+NodeRow = tuple[int, str, int, int, str]
+"""Id, name, start and last beat (microseconds) of a living process, and what it shows."""
 
 
 class CommitUnknown(Exception):
@@ -52,6 +54,10 @@ class Connection(Protocol):
         """The last ids given before as many new ones, which are this caller's now.  None where
         there is only one writer, which counts by itself."""
 
+    def tell(self, notice: str, /) -> None:
+        """Once this transaction is committed, every engine that listens hears this; nothing where
+        there is only one."""
+
     def take_over(self, owners: Sequence[int], to: int, *, flag: bool, limit: int) -> int:
         """Some unfinished deliveries of these owners become those of node ``to``, those
         that another has locked apart; ``flag`` marks them as possible duplicates.
@@ -79,7 +85,11 @@ class Nodes(Protocol):
     def bury(self) -> tuple[int, ...]: ...
     def buried(self, connection: Connection, nodes: Sequence[int]) -> None: ...
     def stopped(self) -> tuple[int, ...]: ...
+    def outlive(self) -> tuple[int, ...]: ...
     def living(self) -> Mapping[int, str]: ...
+    def show(self, status: str) -> None: ...
+    def shown(self) -> Sequence[NodeRow]: ...
+    async def listen(self, told: Callable[[str | None], None]) -> None: ...
     def acquire(self, name: str, owner: str, seconds: float) -> int | None: ...
     def renew(self, name: str, owner: str, epoch: int, seconds: float) -> bool: ...
     def release(self, name: str, owner: str, epoch: int) -> None: ...

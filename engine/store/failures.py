@@ -56,6 +56,17 @@ def not_begun(state: str) -> IllegalTransition:
     return IllegalTransition(ErrorInfo("STORE-TRANSITION", summary, Stage.STORING))
 
 
+def being_sent() -> IllegalTransition:
+    return IllegalTransition(
+        ErrorInfo(
+            "FLOW-SENDING",
+            "this delivery is being sent at this moment",
+            Stage.STORING,
+            help="look at its state again in a moment",
+        )
+    )
+
+
 def not_rerouted(state: str) -> IllegalTransition:
     summary = f"a message that is {state} cannot be routed again: only an unrouted or filtered one"
     return IllegalTransition(ErrorInfo("STORE-TRANSITION", summary, Stage.STORING))

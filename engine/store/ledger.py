@@ -46,6 +46,9 @@ _MOVE: Final = {
     )
     for state in (State.QUEUED, State.RETRYING, State.UNCERTAIN, State.SENT, State.DEAD)
 }
+_NOTE: Final = statements.Change(("possible_duplicate", "event"), (State.CANCELLED,))
+"""Cancelled while another process was sending, and nobody knows how that ended: it stays
+cancelled, and its history says that the peer may have it."""
 _BEGIN: Final = statements.Change(("begun", "owner"), (State.QUEUED,))
 
 
@@ -81,6 +84,10 @@ class Ledger:
             self.seq = last[0] if seqs else self.seq
             self.delivery = last[1] if deliveries else self.delivery
             self.event = last[2] if events else self.event
+
+    def tell(self, channel: str, delivery: int = 0) -> None:
+        """With the commit, the other engines hear that somebody decided about this."""
+        self.connection.tell(f"{self.node} {delivery} {channel}")
 
     def forget(self) -> None:
         """After a rollback: what was only believed to be written is not known any more."""
@@ -287,10 +294,13 @@ class Ledger:
             at = found.get(request.event.delivery)
             if at is None:
                 request.failure = failures.unknown("delivery")
-            elif at[1] != number:  # its newest event is not this one: it did not move
-                request.failure = failures.illegal(at[0], state)
-            else:
+            elif at[1] == number:
                 moved.append((number, request))
+            elif state is State.UNCERTAIN and at[0] == State.CANCELLED:
+                _NOTE.execute(self.connection, [(request.event.delivery, 1, number)])
+                moved.append((number, request))
+            else:  # its newest event is not this one: it did not move
+                request.failure = failures.illegal(at[0], state)
         return moved
 
     def states(self, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:

@@ -6,18 +6,21 @@ A thread of its own asks the database, so that no slow read delays a beat.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final, TypeVar
 
 from engine.store import failures
-from engine.store.database import Database, Nodes
+from engine.store.database import Database, NodeRow, Nodes
 
 T = TypeVar("T")
 
 BEAT_SECONDS: Final = 1.0
+SURE_SECONDS: Final = 3.5
+"""So long after a beat nobody can have given this engine up: less than its lease."""
 
 
 class Membership:
@@ -28,26 +31,47 @@ class Membership:
         """Set when the others took over what this engine had in hand: it can only end."""
         self._database = database
         self._nodes = nodes
+        self.describe: Callable[[], str] = str
+        """What the others are shown of this process, asked at each beat on the event loop."""
         self._pool: ThreadPoolExecutor | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._beat_at = 0.0
 
-    def open(self) -> None:
-        """After `Nodes.begin`."""
+    def open(self, told: Callable[[str | None], None]) -> None:
+        """After `Nodes.begin`.  ``told``: what the others say, as `Nodes.listen`."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="carebus-store-node")
-        self._beating = asyncio.create_task(self._beat(), name="store-beat")
+        self._beat_at = time.monotonic()
+        self._tasks = (
+            asyncio.create_task(self._beat(), name="store-beat"),
+            asyncio.create_task(self._nodes.listen(told), name="store-notices"),
+        )
 
     async def close(self, *, clean: bool) -> None:
         """``clean``: nothing that this engine had in hand may have been sent unrecorded."""
-        if self._beating is not None:
-            self._beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._beating
-            self._beating = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = ()
         if self._pool is not None:
             with suppress(*self._database.errors):
                 await asyncio.get_running_loop().run_in_executor(self._pool, self._nodes.end, clean)
             self._pool.shutdown()
             self._pool = None
+
+    @property
+    def node(self) -> int:
+        return self._nodes.node
+
+    @property
+    def sure(self) -> bool:
+        """Nobody else can have taken over what this engine has in hand."""
+        return time.monotonic() - self._beat_at < SURE_SECONDS and not self.given_up.is_set()
+
+    async def outlive(self) -> tuple[int, ...]:
+        return await self._call(self._nodes.outlive)
+
+    async def shown(self) -> Sequence[NodeRow]:
+        return await self._call(self._nodes.shown)
 
     async def bury(self) -> tuple[int, ...]:
         return await self._call(self._nodes.bury)
@@ -81,10 +105,16 @@ class Membership:
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
+        shown = ""
         while True:
+            status, asked = self.describe(), time.monotonic()
             # While the database is away nobody can give us up.
             with suppress(*self._database.errors):
                 if not await loop.run_in_executor(self._pool, self._nodes.beat):
                     self.given_up.set()
                     return
+                self._beat_at = asked
+                if status != shown:
+                    await loop.run_in_executor(self._pool, self._nodes.show, status)
+                    shown = status
             await asyncio.sleep(BEAT_SECONDS)

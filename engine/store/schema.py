@@ -28,7 +28,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from engine.store.states import NOT_ROUTED, TROUBLED, UNFINISHED
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The migration this code was written for."""
 
 BLOCK: Final = 4096
@@ -202,6 +202,16 @@ run = Table(
     Column("last_event", BigInteger, nullable=False),
 )
 
+halt = Table(
+    "halt",  # channels that a person stopped, for every engine on this store
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 shared = MetaData()
 """What only a database has that several engines write to."""
 
@@ -215,6 +225,13 @@ node = Table(
     Column("stopped_at", BigInteger),  # nothing is committed by this life any more
     Column("died", SmallInteger, nullable=False),  # … and what it had in hand is not looked at yet
     Column("mark", BigInteger, nullable=False),  # its commits, counted
+)
+
+node_status = Table(
+    "node_status",  # what a living process says about itself: JSON without anything clinical
+    shared,
+    Column("node", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
 )
 
 counter = Table(

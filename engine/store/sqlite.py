@@ -218,6 +218,9 @@ class Connection(sqlite3.Connection):
             known.update((digest, (message, at)) for digest, message, at in rows)
         return known
 
+    def tell(self, notice: str, /) -> None:
+        """Nobody else has it open."""
+
     def take_over(self, owners: Sequence[int], to: int, *, flag: bool, limit: int) -> int:
         """There is nobody to take from."""
         return 0

@@ -31,6 +31,7 @@ ENGINE_STEPS: Final[Mapping[State, frozenset[State]]] = {
     State.QUEUED: frozenset({State.SENT, State.RETRYING, State.UNCERTAIN, State.DEAD}),
     State.RETRYING: frozenset({State.QUEUED}),
     State.UNCERTAIN: frozenset({State.QUEUED}),  # on_uncertain: retry
+    State.CANCELLED: frozenset({State.SENT}),  # another process was sending: what happened counts
 }
 """From → to, for `MessageStore.record`."""
 

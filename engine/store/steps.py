@@ -4,11 +4,13 @@ writer's transaction; each checks everything before it writes."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.contract import DeliveryId, Event, MessageId, NewDelivery, OutboxEntry, State
 from engine.store import failures
 from engine.store.ledger import Ledger, delivery_row, event_row
 from engine.store.reading import entry
+from engine.store.rows import micros
 from engine.store.statements import INSERT_DELIVERIES, INSERT_EVENTS
 from engine.store.states import PEER_MAY_HAVE_IT, PERSON_STEPS, REROUTABLE
 
@@ -32,6 +34,8 @@ def replay(ledger: Ledger, number: DeliveryId, actor: str) -> OutboxEntry:
 def cancel(ledger: Ledger, number: DeliveryId, actor: str) -> None:
     """Raises IllegalTransition, UnknownMessage."""
     found = _checked(ledger, number, State.CANCELLED)
+    if ledger.node and found.begun and found.state is State.QUEUED:
+        raise failures.being_sent()
     _take(
         ledger,
         found,
@@ -40,6 +44,19 @@ def cancel(ledger: Ledger, number: DeliveryId, actor: str) -> None:
         attempt=found.attempt,
         possible_duplicate=found.possible_duplicate,
     )
+
+
+def hurry(ledger: Ledger, number: DeliveryId) -> OutboxEntry:
+    """Raises IllegalTransition, UnknownMessage."""
+    found = entry(ledger.connection, number)
+    if found is None:
+        raise failures.unknown("delivery")
+    if found.state is not State.RETRYING:
+        raise failures.illegal(found.state, State.QUEUED)
+    now = ledger.now()
+    ledger.connection.execute("UPDATE delivery SET next_at = ? WHERE id = ?", (micros(now), number))
+    ledger.tell(found.channel, number)
+    return replace(found, next_at=now)
 
 
 def reroute(
@@ -125,3 +142,4 @@ def _take(
         actor=actor,
     )
     INSERT_EVENTS.execute(ledger.connection, [event_row(ledger.event, event)])
+    ledger.tell(found.channel, found.delivery)

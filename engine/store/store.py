@@ -15,11 +15,13 @@ from engine.contract import (
     Committed,
     DeliveryId,
     Event,
+    Halt,
     Message,
     MessageId,
     MessageSummary,
     NewDelivery,
     NewMessage,
+    Notice,
     OutboxEntry,
     Payload,
     Query,
@@ -29,7 +31,7 @@ from engine.contract import (
     StoreRoom,
     Waiting,
 )
-from engine.store import failures, reading, recovery, retention, search, steps
+from engine.store import failures, halts, reading, recovery, retention, search, steps
 from engine.store.content import LARGE, ContentFolder
 from engine.store.database import Database
 from engine.store.ledger import Ledger
@@ -58,6 +60,7 @@ class SqlStore:
         self._readers = Readers(database)
         self._writer = self._new_writer()
         self._subscribers: list[Committed] = []
+        self._told: Callable[[Notice], None] | None = None
         self._clean = True
         self._disowned = False
         nodes = database.nodes
@@ -81,7 +84,7 @@ class SqlStore:
         self._writer = self._new_writer()
         self._writer.start(ledger)
         if self.members is not None:
-            self.members.open()
+            self.members.open(self._heard)
         self._is_open = True
 
     def _open(self) -> Ledger:
@@ -134,8 +137,28 @@ class SqlStore:
     def disown(self) -> None:
         self._disowned = True
 
+    @property
+    def sure(self) -> bool:
+        return self.members is None or self.members.sure
+
     def subscribe(self, committed: Committed) -> None:
         self._subscribers.append(committed)
+
+    def listen(self, told: Callable[[Notice], None]) -> None:
+        self._told = told
+
+    def _heard(self, text: str | None) -> None:
+        """As `Ledger.tell` wrote it; None: some may have been missed."""
+        if self._told is None:
+            return
+        if text is None:
+            self._told(Notice())
+            return
+        node, delivery, channel = text.split(" ", 2)
+        nodes = self.database.nodes
+        if nodes is None or int(node) != nodes.node:
+            number = DeliveryId(int(delivery)) if delivery != "0" else None
+            self._told(Notice(ChannelName(channel), number))
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -169,6 +192,19 @@ class SqlStore:
 
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
         await self._put(Job, lambda ledger: steps.cancel(ledger, delivery, actor))
+
+    async def hurry(self, delivery: DeliveryId) -> OutboxEntry:
+        entry: OutboxEntry = await self._put(Job, lambda ledger: steps.hurry(ledger, delivery))
+        return entry
+
+    async def halt(self, channel: ChannelName, *, actor: str, reason: str = "") -> None:
+        await self._put(Job, lambda ledger: halts.halt(ledger, channel, actor, reason))
+
+    async def resume(self, channel: ChannelName) -> None:
+        await self._put(Job, lambda ledger: halts.resume(ledger, channel))
+
+    async def halted(self) -> Sequence[Halt]:
+        return await self._readers.run(halts.halted)
 
     async def reroute(
         self,

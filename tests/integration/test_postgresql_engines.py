@@ -39,8 +39,8 @@ async def test_an_engine_goes_on_with_what_another_had_in_hand(
     for number in range(5):
         assert (await sources[0].push(f"first {number}")).outcome is Outcome.ACCEPTED
         assert (await sources[1].push(f"second {number}")).outcome is Outcome.ACCEPTED
-    beating = stores[0].members._beating if stores[0].members is not None else None
-    assert beating is not None
+    assert stores[0].members is not None
+    beating = stores[0].members._tasks[0]
     beating.cancel()  # as when its machine stands still
     async with asyncio.timeout(20):
         while len(peers[1].delivered) < 10:

@@ -58,8 +58,7 @@ async def mine(store: SqlStore) -> list[Any]:
 async def hang(store: SqlStore) -> None:
     """It beats no more, as when its machine stands still."""
     assert store.members is not None
-    assert store.members._beating is not None
-    store.members._beating.cancel()
+    store.members._tasks[0].cancel()
 
 
 async def until(ready: Any) -> Any:

@@ -28,6 +28,9 @@ from engine.store.states import UNFINISHED
 
 Raw = psycopg.Connection[Row]
 
+NOTICES: Final = "carebus"
+"""The channel of LISTEN and NOTIFY."""
+
 DAY_IDS: Final = 2**32
 """Ids of one day: the first of a day is its number, counted from 1970, times this."""
 
@@ -270,6 +273,9 @@ class Connection:
             (to, int(flag), _Int8s(owners), limit),
         )
         return taken.rowcount
+
+    def tell(self, notice: str, /) -> None:
+        self._send("SELECT pg_notify($1, $2)", (NOTICES, notice))
 
     def reserve(self, seqs: int, deliveries: int, events: int, /) -> tuple[int, int, int]:
         """A day's ids begin at its number times 2**32, so that a partition of ids is one of days;

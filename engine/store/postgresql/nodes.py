@@ -13,12 +13,15 @@ from typing import Final
 
 import psycopg
 
-from engine.store.database import Connection, Row
+from engine.store.database import Connection, NodeRow, Row
 from engine.store.postgresql.connection import Raw
+from engine.store.postgresql.notices import hear
 from engine.store.states import UNFINISHED
 
 LEASE_SECONDS: Final = 4.0
 """After so long without a beat a node may be given up by the others."""
+
+_REMEMBERED_SECONDS: Final = 3600.0
 
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8"
 _MICROS: Final = 1_000_000
@@ -112,6 +115,44 @@ class Nodes:
         """In the transaction that took over the last of what they had in hand."""
         for node in nodes:
             connection.execute("UPDATE node SET died = 0 WHERE id = ?", (node,))
+
+    def outlive(self) -> tuple[int, ...]:
+        """`bury` where a shared broker hands on what they had in hand; returns those given up.
+        Nodes that stopped long ago are forgotten."""
+        late = self.bury()
+        if late:
+            self._ask("UPDATE node SET died = 0 WHERE died = 1")
+        self._ask(
+            f"DELETE FROM node WHERE stopped_at < {_NOW} - $1 AND died = 0",  # noqa: S608
+            int(_REMEMBERED_SECONDS * _MICROS),
+        )
+        self._ask(
+            "DELETE FROM node_status WHERE node NOT IN"
+            " (SELECT id FROM node WHERE stopped_at IS NULL)"
+        )
+        return late
+
+    def show(self, status: str) -> None:
+        """What the others see of this process; kept until it ends."""
+        self._ask(
+            "INSERT INTO node_status (node, status) VALUES ($1, $2)"
+            " ON CONFLICT (node) DO UPDATE SET status = excluded.status",
+            self.node,
+            status,
+        )
+
+    def shown(self) -> list[NodeRow]:
+        """Of every living process, by id; this one too."""
+        rows = self._ask(
+            "SELECT n.id, n.name, n.started_at, n.lease_until - $1, coalesce(s.status, '')"  # noqa: S608
+            " FROM node AS n LEFT JOIN node_status AS s ON s.node = n.id"
+            f" WHERE n.stopped_at IS NULL AND n.lease_until >= {_NOW} ORDER BY n.id",
+            int(LEASE_SECONDS * _MICROS),
+        ).fetchall()
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+
+    async def listen(self, told: Callable[[str | None], None]) -> None:
+        await hear(lambda: self._connect("notices"), told)
 
     def stopped(self) -> tuple[int, ...]:
         """Nodes that stopped and have deliveries in hand that are unfinished; the others that

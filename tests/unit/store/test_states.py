@@ -23,6 +23,7 @@ ENGINE = {
     ("queued", "dead"),
     ("retrying", "queued"),
     ("uncertain", "queued"),
+    ("cancelled", "sent"),
 }
 PERSON = {
     ("queued", "cancelled"),
@@ -52,5 +53,5 @@ def test_every_state_belongs_to_a_message_or_to_a_delivery() -> None:
 
 def test_sources_turns_the_table_round() -> None:
     assert sources(ENGINE_STEPS, State.QUEUED) == (State.RETRYING, State.UNCERTAIN)
-    assert sources(ENGINE_STEPS, State.SENT) == (State.QUEUED,)
+    assert sources(ENGINE_STEPS, State.SENT) == (State.QUEUED, State.CANCELLED)
     assert sources(ENGINE_STEPS, State.CANCELLED) == ()
