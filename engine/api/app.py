@@ -12,7 +12,7 @@
 ``POST /api/v1/deliveries/{id}/replay`` one delivery once more
 ``POST /api/v1/deliveries/{id}/cancel`` one delivery never more
 ``POST /api/v1/replay``                 every delivery a search means; a dry run unless told
-``POST /api/v1/channels/{name}/stop``   stop a channel; what waits for it waits on
+``POST /api/v1/channels/{name}/stop``   stop a channel; what waits for it waits on; ``reason``
 ``POST /api/v1/channels/{name}/start``  start it again
 ======================================  ======================================================
 """
@@ -35,11 +35,13 @@ from engine.api.guard import Guard
 from engine.api.health import Health
 from engine.api.messages import Messages
 from engine.api.problem import Problem, problem_of
-from engine.api.requests import actor_of, answer
+from engine.api.requests import actor_of, answer, body_of
 from engine.api.wire import reloaded_to_dict, status_to_json
 from engine.contract import EngineError
 from engine.settings import Listen
 
+_LONGEST_REASON: Final = 200
+_REASON: Final = f"at most {_LONGEST_REASON} printable characters, nothing of a patient"
 _METHODS: Final = "GET for questions, POST for orders"
 
 
@@ -52,21 +54,26 @@ def control_app(
     log = structlog.get_logger("carebus.api")
 
     async def status(request: Request) -> Response:
-        return Response(status_to_json(engine.status()), media_type="application/json")
+        return Response(status_to_json(await engine.overview()), media_type="application/json")
 
     async def switch(request: Request) -> Response:
         name, order = request.path_params["name"], request.path_params["order"]
         actor = actor_of(request)
-        steps = {"start": engine.start_channel, "stop": engine.stop_channel}
-        if order not in steps:
+        if order not in ("start", "stop"):
             raise _no_such_path()
+        reason = (await body_of(request)).get("reason", "")
+        if len(reason) > _LONGEST_REASON or not reason.isprintable():
+            raise Problem(400, "P013", "the reason is not a line of text", _REASON)
         try:
-            await steps[order](name)
+            if order == "stop":
+                await engine.stop_channel(name, actor=actor, reason=reason)
+            else:
+                await engine.start_channel(name)
         except KeyError as error:
             raise Problem(
                 404, "P016", "there is no such channel", "carebus status lists them"
             ) from error
-        log.info("channel switched", channel=name, to=order, actor=actor)
+        log.info("channel switched", channel=name, to=order, actor=actor, reason=reason)
         return answer({"channel": name, "order": order}, status=202)
 
     async def reload_configuration(request: Request) -> Response:

@@ -70,10 +70,12 @@ class ControlClient:
         body = orjson.dumps({**given, "dry_run": dry_run})
         return orjson.loads(self._ask("POST", "/api/v1/replay", body, _SECONDS_OF_REPLAY))
 
-    def switch(self, channel: str, order: Literal["stop", "start"]) -> Any:
-        """Returns when the channel stopped: after its sends under way have ended."""
+    def switch(self, channel: str, order: Literal["stop", "start"], reason: str = "") -> Any:
+        """Returns when the channel stopped in the process that was asked: after its sends under
+        way have ended.  The others follow in a moment."""
         path = f"/api/v1/channels/{quote(channel, safe='')}/{order}"
-        return orjson.loads(self._ask("POST", path, timeout=60.0))
+        body = orjson.dumps({"reason": reason}) if reason else None
+        return orjson.loads(self._ask("POST", path, body, timeout=60.0))
 
     def reload(self) -> Any:
         return orjson.loads(self._ask("POST", "/api/v1/reload", timeout=60.0))

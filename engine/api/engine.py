@@ -17,7 +17,8 @@ class ControlledEngine(Protocol):
     @property
     def store(self) -> MessageStore: ...
 
-    def status(self) -> EngineStatus: ...
+    async def overview(self) -> EngineStatus:
+        """The whole engine, all of its processes; this one alone while the store is away."""
 
     async def replay(self, delivery: DeliveryId, *, actor: str) -> Any:
         """Raises IllegalTransition, UnknownMessage or StoreUnavailable."""
@@ -29,11 +30,12 @@ class ControlledEngine(Protocol):
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> Any:
         """Raises IllegalTransition, UnknownMessage or StoreUnavailable."""
 
-    async def stop_channel(self, name: str) -> None:
-        """Raises KeyError when there is no such channel."""
+    async def stop_channel(self, name: str, *, actor: str, reason: str = "") -> None:
+        """In every process, also after their next start.  Raises KeyError when there is no such
+        channel, StoreUnavailable."""
 
     async def start_channel(self, name: str) -> None:
-        """Raises KeyError when there is no such channel."""
+        """Raises KeyError when there is no such channel, StoreUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from engine.flow.status import EngineStatus
 class Health:
     def __init__(self, engine: ControlledEngine) -> None:
         self._engine = engine
-        self._metrics = Metrics(engine.status)
+        self._metrics = Metrics()
 
     async def live(self, request: Request) -> Response:
         """200 as long as the event loop turns; says nothing about peers, so that a supervisor
@@ -26,14 +26,15 @@ class Health:
         return answer({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        status = self._engine.status()
+        status = await self._engine.overview()
         reasons = reasons_of(status)
         return answer(
             {"ready": status.ready, "reasons": reasons}, status=200 if status.ready else 503
         )
 
     async def metrics(self, request: Request) -> Response:
-        return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        text = self._metrics.render(await self._engine.overview())
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 
 def reasons_of(status: EngineStatus) -> list[dict[str, str]]:

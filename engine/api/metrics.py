@@ -22,7 +22,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from engine.flow.status import ChannelState, ChannelStatus, EngineStatus
+from engine.flow.status import ChannelState, ChannelStatus, EngineStatus, NodeStatus
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -61,27 +61,26 @@ _WAITING: Final = (
 
 
 class Metrics:
-    """Renders what ``status`` returns at that moment; ``now`` is aware UTC time."""
+    """``now`` is aware UTC time."""
 
-    def __init__(
-        self,
-        status: Callable[[], EngineStatus],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_EngineCollector(status, now))
+        self._engine = _EngineCollector(now)
+        self._registry.register(self._engine)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
-    def render(self) -> bytes:
+    def render(self, status: EngineStatus) -> bytes:
         """The text exposition format 0.0.4."""
+        self._engine.status = status
         return generate_latest(self._registry)
 
 
 class _EngineCollector(Collector):
-    def __init__(self, status: Callable[[], EngineStatus], now: Callable[[], datetime]) -> None:
-        self._status = status
+    status: EngineStatus
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
 
     def describe(self) -> Iterable[Metric]:
@@ -89,8 +88,7 @@ class _EngineCollector(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        status = self._status()
-        inbound = [channel for channel in status.channels if channel.direction == "inbound"]
+        status = self.status
         outbound = [channel for channel in status.channels if channel.direction == "outbound"]
         yield GaugeMetricFamily(
             "carebus_engine_ready",
@@ -102,17 +100,9 @@ class _EngineCollector(Collector):
             "When the engine started, in seconds since the epoch.",
             status.started_at.timestamp(),
         )
-        for name, text, label, parts in _INBOUND:
-            counter = CounterMetricFamily(name, text, labels=("channel", label))
-            for channel in inbound:
-                for value, attribute in parts:
-                    counter.add_metric((channel.name, value), getattr(channel, attribute))
-            yield counter
-        for name, text, attribute in _OUTBOUND:
-            counter = CounterMetricFamily(name, text, labels=("channel",))
-            for channel in outbound:
-                counter.add_metric((channel.name,), getattr(channel, attribute))
-            yield counter
+        yield from _counters(status)
+        if status.nodes:
+            yield _processes(status.nodes)
         yield from self._backlog(outbound)
         yield from _health(status.channels)
 
@@ -141,6 +131,42 @@ class _EngineCollector(Collector):
             oldest.add_metric((channel.name,), age)
             blocked.add_metric((channel.name,), float(channel.blocked))
         yield from (count, oldest, blocked)
+
+
+def _counters(status: EngineStatus) -> Iterable[Metric]:
+    """Of each process by itself where there are several: a counter begins anew with its process,
+    and a sum over processes would fall when one ends."""
+    several = ("process",) if status.nodes else ()
+    counted: list[tuple[ChannelStatus, tuple[str, ...]]] = (
+        [(channel, (node.name,)) for node in status.nodes for channel in node.channels]
+        if status.nodes
+        else [(channel, ()) for channel in status.channels]
+    )
+    for name, text, label, parts in _INBOUND:
+        counter = CounterMetricFamily(name, text, labels=("channel", label, *several))
+        for channel, process in counted:
+            if channel.direction == "inbound":
+                for value, attribute in parts:
+                    labels = (channel.name, value, *process)
+                    counter.add_metric(labels, getattr(channel, attribute))
+        yield counter
+    for name, text, attribute in _OUTBOUND:
+        counter = CounterMetricFamily(name, text, labels=("channel", *several))
+        for channel, process in counted:
+            if channel.direction == "outbound":
+                counter.add_metric((channel.name, *process), getattr(channel, attribute))
+        yield counter
+
+
+def _processes(nodes: Iterable[NodeStatus]) -> Metric:
+    started = GaugeMetricFamily(
+        "carebus_process_start_time_seconds",
+        "Every living engine process on this store, and when it started.",
+        labels=("process", "role"),
+    )
+    for node in nodes:
+        started.add_metric((node.name, node.role), node.started_at.timestamp())
+    return started
 
 
 def _health(channels: Iterable[ChannelStatus]) -> Iterable[Metric]:

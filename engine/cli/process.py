@@ -53,6 +53,7 @@ class EngineProcess:
             shares_port=leash is not None,
             leases=store.members,
             data=settings.data,
+            members=store.members,
         )
         self._members = store.members
         self._leash = leash

@@ -48,6 +48,10 @@ class Decisions:
         if not self.wake(delivery):
             self._hurried.add(delivery)
 
+    def forget(self, delivery: DeliveryId) -> None:
+        """It is out of the workers' hands."""
+        self._hurried.discard(delivery)
+
     def pending(self, delivery: DeliveryId) -> bool:
         """Whether a decision is being taken at this moment."""
         return delivery in self._taking

@@ -56,6 +56,9 @@ from engine.flow.validating import Validating
 PIPELINE = 64
 """Outcomes of one worker that may wait for their commit while it goes on."""
 
+UNSURE = timedelta(milliseconds=200)
+"""How long a worker waits before it asks again whether this engine was given up."""
+
 EARLY = timedelta(seconds=1)
 """So much before its time a retry may be made."""
 
@@ -150,6 +153,7 @@ class Worker:
             await self._taken(lease)
         finally:
             lanes.in_hand.discard(delivery)
+            lanes.decisions.forget(delivery)
 
     async def _taken(self, lease: Lease) -> None:
         lanes = self._lanes
@@ -167,6 +171,9 @@ class Worker:
         while turn is not None:
             if lease.lost:  # whoever has it now goes by the store
                 return await _settled(lease.ack())
+            if not lanes.store.sure:
+                await lanes.decisions.wait(turn.delivery, UNSURE)
+                continue
             if not lanes.connection.is_open:
                 await lanes.connection.ready()
             if turn.delivery in lanes.decided or lanes.decisions.pending(turn.delivery):
@@ -228,7 +235,7 @@ class Worker:
         """Whether the peer is there, and no person decided since this was looked up."""
         lanes = self._lanes
         decided = turn.delivery in lanes.decided or lanes.decisions.pending(turn.delivery)
-        return lanes.connection.is_open and not decided
+        return lanes.connection.is_open and not decided and lanes.store.sure
 
     async def _send(self, turn: _Try, outbound: Outbound) -> Delivered | EngineError:
         """Offer it to the peer once; how that ended, as a value.  The delivery counts as being
@@ -406,11 +413,16 @@ class Worker:
         if entry is None:
             await self._release(turn, lease)
             return None
-        if not self._ordered and entry.state is State.RETRYING and entry.next_at is not None:
+        if entry.state is State.RETRYING and entry.next_at is not None:
             early = entry.next_at - datetime.now(UTC)
-            if early > EARLY:  # what the broker gave back was not the copy that waits
+            if early > EARLY and not self._ordered:
+                # What the broker gave back was not the copy that waits.
                 await _settled(lease.retry(early))
                 return None
+            if early > EARLY:  # nobody wants it now
+                await lanes.decisions.wait(turn.delivery, early)
+                lanes.decided.add(turn.delivery)
+                return turn
         uncertain = entry.state is State.UNCERTAIN
         if entry.begun and entry.state is State.QUEUED and self._marks:
             return await self._hold(replace(turn, attempt=entry.begun), lease, _ABANDONED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,11 +22,14 @@ from engine.config.model import Channel, Configuration
 from engine.contract import (
     Broker,
     BrokerError,
+    ChannelName,
     DeliveryId,
     ErrorInfo,
+    Halt,
     IllegalTransition,
     MessageId,
     MessageStore,
+    Notice,
     OutboxEntry,
     Stage,
     State,
@@ -34,6 +38,7 @@ from engine.contract import (
 from engine.flow.alerts import Alert
 from engine.flow.awaited import Awaited
 from engine.flow.cache import MessageCache
+from engine.flow.cluster import Node, joined, shown
 from engine.flow.counts import InboundCounts, OutboundCounts
 from engine.flow.dispatch import Bound
 from engine.flow.election import Election, Leases
@@ -41,6 +46,7 @@ from engine.flow.housekeeping import Housekeeping
 from engine.flow.ids import MessageIds
 from engine.flow.inbound import InboundChannel
 from engine.flow.intake import Intake
+from engine.flow.members import Members, outlive
 from engine.flow.orphans import Orphans, orphans
 from engine.flow.outbound import OutboundChannel
 from engine.flow.pressure import PressureLimits
@@ -54,6 +60,9 @@ from engine.flow.survey import survey
 DRAIN_GRACE = timedelta(seconds=15)
 LOOK_AGAIN = timedelta(seconds=2)
 """How soon a lane sees what a person decided in another process about the delivery it holds."""
+
+FOLLOW = timedelta(seconds=5)
+"""How soon a process stops a channel that was stopped in another one whose word was lost."""
 
 EngineRole = Literal["all", "sources", "workers"]
 
@@ -76,8 +85,9 @@ class Engine:
 
     ``store`` and ``broker`` are opened and closed by `run`.  ``role`` says which channels run here;
     the others run in other processes with the same store and broker.  ``shares_port``: they listen
-    on the same ports.  With ``leases``, a source that only one process may run is elected.
-    ``data``: where connectors may keep what has not arrived whole.
+    on the same ports.  With ``leases``, a source that only one process may run is elected; with
+    ``members``, the status is that of all processes on the store.  ``data``: where connectors may
+    keep what has not arrived whole.
     """
 
     def __init__(
@@ -91,15 +101,18 @@ class Engine:
         shares_port: bool = False,
         leases: Leases | None = None,
         data: Path = Path("var"),
+        members: Members | None = None,
     ) -> None:
         self.store = store
         self.configuration = configuration
         self.started_at = datetime.now(UTC)
         self._broker = broker
+        self._role = role
         self._direction = _DIRECTIONS[role]
         self._shares_port = shares_port
         self._data = data
         self._leases = leases
+        self._members = members
         self._name = uuid.uuid4().hex
         self._log: Any = structlog.get_logger("carebus.flow")
         self._cache = MessageCache()
@@ -112,7 +125,8 @@ class Engine:
         self._outbound: dict[str, OutboundChannel] = {}
         self._running: dict[str, _Running] = {}
         self._counts: dict[str, InboundCounts | OutboundCounts] = {}
-        self._stopped: set[str] = set()  # by a person
+        self._halts: dict[str, Halt] = {}  # stopped by a person, as the store says
+        self._told = asyncio.Event()  # perhaps the store says something else by now
         self._alerts: set[tuple[str, Alert]] = set()
         self._stop = asyncio.Event()
         self._fast = asyncio.Event()
@@ -134,6 +148,9 @@ class Engine:
         ``started`` is called once every channel has been told to open.  Raises StoreUnavailable
         when the store cannot be opened; a channel that cannot be opened is only shown.
         """
+        self.store.listen(self._noticed)
+        if self._members is not None:
+            self._members.describe = self._shown
         await self.store.open()
         try:
             await self._broker.open()
@@ -142,6 +159,7 @@ class Engine:
                 if any(recovered.values()):
                     self._log.warning("recovered after an unclean stop", **recovered)
             self.store.subscribe(self._relays.committed)
+            self._halts = {str(each.channel): each for each in await self.store.halted()}
             await self._housekeeping.measure()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -149,9 +167,16 @@ class Engine:
                 housekeeping = tasks.create_task(self._housekeeping.run())
                 await self._begin(self.configuration.channels.values())
                 started()
-                looking = tasks.create_task(self._orphans(self.configuration))
+                others: list[asyncio.Task[Any]] = [
+                    tasks.create_task(self._orphans(self.configuration))
+                ]
+                if self.store.shared:
+                    others.append(tasks.create_task(self._follow()))
+                if self._members is not None and self._broker.shared:
+                    others.append(tasks.create_task(outlive(self._members, self._log)))
                 await self._stop.wait()
-                looking.cancel()
+                for task in others:
+                    task.cancel()
                 await self._drain()
                 self._relays.stop()
                 housekeeping.cancel()
@@ -188,7 +213,6 @@ class Engine:
                 self._relays.configure(configuration, self._tasks)
             for name in change.removed:
                 self._counts.pop(name, None)
-                self._stopped.discard(name)
             await self._begin([new[name] for name in (*change.changed, *change.added)])
             self._log.info(
                 "configuration reloaded",
@@ -200,23 +224,54 @@ class Engine:
             )
             return found
 
-    async def stop_channel(self, name: str) -> None:
-        """Stop one channel until `start_channel`; nothing is lost, its deliveries wait.
+    async def stop_channel(self, name: str, *, actor: str, reason: str = "") -> None:
+        """Stop one channel in all processes until `start_channel`, also after a restart; nothing is
+        lost, its deliveries wait.  Returns when it stopped in this one.
 
-        Raises KeyError when there is no such channel.
+        Raises KeyError when there is no such channel, StoreUnavailable.
         """
         channel = self.configuration.channels[name]
-        async with self._reloading:
-            self._stopped.add(channel.name)
-            await self._end([channel.name])
+        await self.store.halt(ChannelName(channel.name), actor=actor, reason=reason)
+        await self._obey()
 
     async def start_channel(self, name: str) -> None:
-        """Start a stopped channel.  Raises KeyError when there is no such channel."""
+        """Start a stopped channel.  Raises KeyError when there is no such channel,
+        StoreUnavailable."""
         channel = self.configuration.channels[name]
+        await self.store.resume(ChannelName(channel.name))
+        await self._obey()
+
+    async def _obey(self) -> None:
+        """Stop and start what persons decided, here or elsewhere.  Raises StoreUnavailable."""
         async with self._reloading:
-            self._stopped.discard(channel.name)
-            if channel.name not in self._running:
-                await self._begin([channel])
+            halts = {str(each.channel): each for each in await self.store.halted()}
+            before, self._halts = self._halts, halts
+            await self._end([name for name in halts if name in self._running])
+            channels = self.configuration.channels
+            started = [channels[name] for name in before if name in channels and name not in halts]
+            await self._begin([each for each in started if each.name not in self._running])
+
+    async def _follow(self) -> None:
+        """Whatever other processes were told: soon when they say so, else within `FOLLOW`."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW.total_seconds()):
+                    await self._told.wait()
+            self._told.clear()
+            try:
+                await self._obey()
+            except StoreError as error:
+                self._log.error("stopped channels not read", code=error.info.code)
+
+    def _noticed(self, notice: Notice) -> None:
+        """A person decided something by way of another process."""
+        if notice.delivery is None:
+            self._told.set()
+        if notice.channel is None:
+            for each in self._outbound.values():
+                each.decided_elsewhere(None)
+        elif (outbound := self._outbound.get(notice.channel)) is not None:
+            outbound.decided_elsewhere(notice.delivery)
 
     def status(self) -> EngineStatus:
         """A picture of this moment; the backlog in it is at most a few seconds old."""
@@ -229,7 +284,27 @@ class Engine:
             refusing=self._housekeeping.refused,
             now=datetime.now(UTC),
             elsewhere=_DIRECTIONS["all"] - self._direction,
+            halts=self._halts,
         )
+
+    async def overview(self) -> EngineStatus:
+        """The picture of all processes on the store; of this one alone where there are no others,
+        and while the store does not answer."""
+        own = self.status()
+        if self._members is None:
+            return own
+        try:
+            rows = await self._members.shown()
+        except StoreError:
+            return own
+        nodes = [
+            Node(number, name, _moment(started), _moment(beat), said)
+            for number, name, started, beat, said in rows
+        ]
+        return joined(own, nodes, self._members.node, self._role)
+
+    def _shown(self) -> str:
+        return shown(self.status(), self._role, {**self._inbound, **self._outbound})
 
     async def _orphans(self, configuration: Configuration) -> tuple[Orphans, ...]:
         """Look for deliveries that have no place in this configuration, and warn of them."""
@@ -258,6 +333,9 @@ class Engine:
         before = await self.store.delivery(delivery)
         if before is not None and before.state is not State.UNCERTAIN:
             outbound = self._outbound.get(before.channel)
+            if before.state is State.RETRYING:
+                with suppress(IllegalTransition):  # it is being tried at this moment
+                    self._relays.hurried(await self.store.hurry(delivery))
             if outbound is not None:
                 outbound.decisions.hurry(delivery)
             return
@@ -299,13 +377,15 @@ class Engine:
         if outbound is not None:
             outbound.decided(delivery, entry)
             outbound.decisions.wake(delivery)
+        else:  # it runs elsewhere
+            self._relays.hurried(entry)
 
     # --- channels -----------------------------------------------------------------------------
 
     async def _begin(self, channels: Iterable[Channel]) -> None:
         """Start these, destinations first, so that what comes in can go out."""
         for channel in sorted(channels, key=lambda channel: channel.direction == "inbound"):
-            if channel.name in self._stopped or self._tasks is None:
+            if channel.name in self._halts or self._tasks is None:
                 continue
             if channel.direction not in self._direction:
                 continue
@@ -449,6 +529,10 @@ class Engine:
         for channel, alert in sorted(self._alerts - alerts):
             self._log.warning("alert over", channel=channel, alert=alert.value)
         self._alerts = alerts
+
+
+def _moment(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / 1e6, UTC)
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

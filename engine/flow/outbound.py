@@ -36,6 +36,9 @@ from engine.flow.validating import Validating
 OUTCOMES_GRACE = timedelta(seconds=10)
 """How long a stop waits for a store that cannot write."""
 
+MOST_DECIDED = 10_000
+"""Decisions taken in other processes that are remembered until their deliveries come by."""
+
 Finished = Callable[[Event], None]
 """Told of every delivery that came to an end or to a halt (SENT, DEAD, UNCERTAIN)."""
 
@@ -134,6 +137,17 @@ class OutboundChannel:
         self._lanes.decided.add(delivery)
         if entry is not None:
             self.relay.rewind(entry)
+
+    def decided_elsewhere(self, delivery: DeliveryId | None) -> None:
+        """As `decided`, about a delivery that may be in the hands of a worker here, or be planned
+        for one; None: about any of them."""
+        lanes = self._lanes
+        those = set(lanes.in_hand) if delivery is None else {delivery}
+        if len(lanes.decided) > MOST_DECIDED:  # of most of them nothing is here
+            lanes.decided &= lanes.in_hand
+        lanes.decided |= those
+        for each in those & lanes.in_hand:
+            self.decisions.hurry(each)
 
     def _settled(self, event: Event, lane: Lane) -> None:
         self._lanes.sending.discard(event.delivery)

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from engine.config.model import Channel, Configuration
-from engine.contract import Broker, ChannelName, MessageStore, NewMessage, Stored
+from engine.contract import (
+    Broker,
+    ChannelName,
+    MessageStore,
+    NewMessage,
+    OutboxEntry,
+    Stored,
+)
 from engine.flow.election import Election
 from engine.flow.healing import Healing
 from engine.flow.outbox import OutboxRelay
@@ -35,6 +43,9 @@ class Relays(Protocol):
 
     def committed(self, batch: Sequence[tuple[NewMessage, Stored]]) -> None:
         """As `engine.contract.Committed`."""
+
+    def hurried(self, entry: OutboxEntry) -> None:
+        """A person wants this one to be sent now, and no worker here may have it in hand."""
 
     def stop(self) -> None:
         """Announce nothing any more."""
@@ -90,6 +101,9 @@ class OwnRelays:
                 relay = running.get(wanted.channel)
                 if relay is not None:  # else: stopped; its relay reads the store when it starts
                     relay.committed(new, wanted, delivery)
+
+    def hurried(self, entry: OutboxEntry) -> None:
+        """Nothing to do: this process's workers are told."""
 
     def stop(self) -> None:
         """Each relay ends with its channel."""
@@ -162,6 +176,11 @@ class SharedRelays:
                 relay = relays.get(wanted.channel)
                 if relay is not None:  # else: its channel was removed while this was committed
                     relay.committed(new, wanted, delivery)
+
+    def hurried(self, entry: OutboxEntry) -> None:
+        relay = self._relays.get(entry.channel)
+        if relay is not None:
+            relay.rewind(replace(entry, next_at=None))
 
     def stop(self) -> None:
         for task in self._tasks.values():

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from engine.contract import ErrorInfo
+from engine.contract import ErrorInfo, Halt
 from engine.flow.alerts import Alert
 
 
@@ -69,15 +69,34 @@ class ChannelStatus:
     last_error: ErrorInfo | None = None
     blocked: bool = False  # a strict or keyed queue waits behind a delivery that is held
     alerts: tuple[Alert, ...] = ()  # of the channel file's alerts:, those that hold now
+    failed_on: tuple[str, ...] = ()  # the processes in which it is FAILED, where there are several
+    halt: Halt | None = None  # who stopped it, and why
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One living process of several on a store.  ``role`` and ``version`` (of its configuration)
+    are empty before it said them; ``here``: it is the one that was asked."""
+
+    name: str  # host and data folder
+    role: str
+    started_at: datetime
+    beat_at: datetime
+    version: str
+    here: bool = False
+    channels: tuple[ChannelStatus, ...] = ()  # those that run in it, with its own counts
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """The whole engine.  ``ready``: store, broker and every channel are open, and new messages are
-    taken; ``refusing`` says why they are not (disk nearly full, too much waiting)."""
+    """The whole engine, all of its processes; counts are those of the living ones.
+
+    ``ready``: store, broker and every channel are open, and new messages are taken; ``refusing``
+    says why they are not (disk nearly full, too much waiting)."""
 
     started_at: datetime  # aware, UTC
     version: str  # content hash of the configuration that runs
     ready: bool
     channels: tuple[ChannelStatus, ...] = ()
     refusing: ErrorInfo | None = None
+    nodes: tuple[NodeStatus, ...] = ()  # where several processes share the store

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from engine.config.model import Channel, Configuration
-from engine.contract import Backlog, ErrorInfo, State
+from engine.contract import Backlog, ErrorInfo, Halt, State
 from engine.flow.alerts import Alert, holding
 from engine.flow.inbound import InboundChannel
 from engine.flow.orphans import REMOVED
@@ -25,10 +25,11 @@ def survey(
     refusing: ErrorInfo | None,
     now: datetime,
     elsewhere: Container[str] = (),
+    halts: Mapping[str, Halt] | None = None,
 ) -> EngineStatus:
     """Every configured channel in the order of its file's name, also those that are stopped; then
     the channels that were removed while deliveries waited for them.  ``elsewhere``: the directions
-    whose channels other processes run."""
+    whose channels other processes run; ``halts``: the channels that a person stopped."""
     waiting = {(str(row.channel), row.state): row for row in backlog}
     channels = []
     for name, channel in sorted(configuration.channels.items()):
@@ -40,6 +41,13 @@ def survey(
             if channel.direction in elsewhere:
                 found = replace(found, state=ChannelState.STANDBY)
             channels.append(found)
+    stopped = halts or {}
+    channels = [
+        replace(each, state=ChannelState.STOPPED, halt=stopped[each.name])
+        if each.name in stopped
+        else each
+        for each in channels
+    ]
     running = bool(channels) and all(each.state.well for each in channels)
     ready = running and refusing is None
     channels += _removed(configuration, backlog, started_at)

@@ -60,13 +60,14 @@ class ScriptedEngine:
         self.down = False
         self.channels = {"his-adt": "his-adt"}
         self.switched: list[tuple[str, str]] = []
+        self.reasons: list[str] = []
         self.reloaded = Reloaded(True, "def456")
 
     @property
     def store(self) -> Any:
         return self
 
-    def status(self) -> EngineStatus:
+    async def overview(self) -> EngineStatus:
         return self.current
 
     def add(self, state: State, *, deliveries: int = 1, channel: str = "emr-fhir") -> MessageId:
@@ -142,7 +143,8 @@ class ScriptedEngine:
     async def cancel(self, delivery: DeliveryId, *, actor: str) -> None:
         self._move("cancel", delivery, State.CANCELLED, actor, (State.DEAD, State.QUEUED))
 
-    async def stop_channel(self, name: str) -> None:
+    async def stop_channel(self, name: str, *, actor: str, reason: str = "") -> None:
+        self.reasons.append(reason)
         self.switched.append(("stop", self.channels[name]))
 
     async def start_channel(self, name: str) -> None:

@@ -501,10 +501,10 @@ def test_no_engine_is_told(tmp_path: Path) -> None:
 def test_a_defect_is_a_problem_whose_log_holds_no_content(
     running: Running, engine: ScriptedEngine, log_lines: LogLines
 ) -> None:
-    def broken() -> None:
+    async def broken() -> None:
         raise ValueError("PID|||4711")
 
-    engine.status = broken  # type: ignore[assignment,method-assign]
+    engine.overview = broken  # type: ignore[assignment,method-assign]
     answer = ask(running, "/api/v1/status")
     assert (answer.status, answer.body["code"]) == (500, "P022")
     deadline = time.monotonic() + 5

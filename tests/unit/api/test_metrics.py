@@ -53,7 +53,7 @@ STATUS = EngineStatus(
 
 
 def samples(status: EngineStatus) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    text = Metrics(lambda: status, now=lambda: NOW).render().decode()
+    text = Metrics(now=lambda: NOW).render(status).decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -90,7 +90,7 @@ def test_health_is_told() -> None:
 def test_names_labels_and_help_follow_the_rules() -> None:
     """What promtool's linter checks: help everywhere, counters end in _total and nothing else
     does, base units, no type in a name; and our own rule of bounded labels."""
-    text = Metrics(lambda: STATUS, now=lambda: NOW).render().decode()
+    text = Metrics(now=lambda: NOW).render(STATUS).decode()
     families = list(text_string_to_metric_families(text))
     assert len({family.name for family in families}) == len(families)
     allowed = {"channel", "direction", "state", "outcome", "code"}

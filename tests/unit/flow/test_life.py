@@ -254,9 +254,9 @@ async def test_what_waited_in_a_stopped_channel_is_sent_once(
         for n in range(3):
             await h.push(f"k {n}")
         for _ in range(2):
-            await h.engine.stop_channel("out")
+            await h.engine.stop_channel("out", actor="anna")
             await h.engine.start_channel("out")
-        await h.engine.stop_channel("out")
+        await h.engine.stop_channel("out", actor="anna")
         peer.opening = None
         await h.engine.start_channel("out")
         last = await h.push("k 3")
@@ -266,7 +266,7 @@ async def test_what_waited_in_a_stopped_channel_is_sent_once(
 
 async def test_a_channel_is_stopped_and_started_by_a_person(tmp_path: Path) -> None:
     async with hospital(tmp_path) as h:
-        await h.engine.stop_channel("out")
+        await h.engine.stop_channel("out", actor="anna")
         receipt = await h.push("k x")
         assert receipt.outcome is Outcome.ACCEPTED
         assert h.engine.status().channels[1].state is ChannelState.STOPPED

@@ -179,7 +179,7 @@ async def test_a_defect_on_the_way_out_does_not_keep_a_channel_alive(tmp_path: P
     async with hospital(tmp_path, peer=Stubborn()) as h:
         await h.until(lambda: h.engine.status().ready)
         async with asyncio.timeout(2):
-            await h.engine.stop_channel("out")
+            await h.engine.stop_channel("out", actor="anna")
         assert "out" not in h.engine._outbound
 
 
