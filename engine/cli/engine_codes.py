@@ -117,6 +117,12 @@ _ROWS: Final = (
         "Check the address, and that no firewall drops the connection silently: carebus check.",
     ),
     ErrorCode(
+        "FLOW-NOBODY",
+        "no living process runs channels of this direction",
+        "Of several processes all that live have another role. Start one with --role workers,"
+        " sources or all.",
+    ),
+    ErrorCode(
         "FLOW-REMOVED",
         "deliveries wait for a channel that is no longer configured",
         "Configure it again under its old name, and they go on.  Or cancel them: carebus messages"

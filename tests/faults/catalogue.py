@@ -86,8 +86,27 @@ async def process_killed(hall: Hall) -> None:
     children = psutil.Process(hall.engine.pid).children()
     os.kill(hall.chance.choice(children).pid, signal.SIGKILL)
     await hall.moving()
+    await all_processes(hall, len(children))
+
+
+async def process_stood_still(hall: Hall) -> None:
+    """One of two for longer than its lease, as on a machine that hangs; then it goes on."""
+    await hall.pause(0.05, 0.6)
+    children = psutil.Process(hall.engine.pid).children()
+    still = hall.chance.choice(children).pid
+    os.kill(still, signal.SIGSTOP)
+    await hall.pause(5.5, 7.0)
+    os.kill(still, signal.SIGCONT)
     async with asyncio.timeout(60):
-        while _listeners(hall) < len(children):
+        while psutil.pid_exists(still):  # the others gave it up: it ends
+            await asyncio.sleep(0.05)
+    await all_processes(hall, len(children))
+
+
+async def all_processes(hall: Hall, count: int) -> None:
+    """Return when so many take messages."""
+    async with asyncio.timeout(60):
+        while _listeners(hall) < count:
             await asyncio.sleep(0.1)
 
 
@@ -289,6 +308,10 @@ FAULTS: Final = (
     Fault(
         "process-killed", "one of two engine processes is killed", process_killed, Needs.SERVERS,
         processes=2,
+    ),
+    Fault(
+        "process-still", "one of two engine processes stands still and goes on (SIGSTOP)",
+        process_stood_still, Needs.SERVERS, processes=2,
     ),
     Fault(
         "rolling-restart", "the engine processes are exchanged in full load", rolling_restart,
