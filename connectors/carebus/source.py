@@ -87,6 +87,7 @@ class LinkSource:
             ListenLimits(limits.connections, limits.idle, settings.arrival_timeout),
             context,
             shared=self._services.shares_port,
+            refused=lambda reason: self._services.log.warning("link tls refused", reason=reason),
         )
         await listener.take_port("CAREBUS-LISTEN")
         self._listener = listener

@@ -69,6 +69,7 @@ class HttpSource:
             ListenLimits(limits.connections, limits.idle, settings.arrival_timeout),
             context,
             shared=self._services.shares_port,
+            refused=lambda reason: self._services.log.warning("http tls refused", reason=reason),
         )
         await listener.take_port("HTTP-LISTEN")
         self._listener = listener

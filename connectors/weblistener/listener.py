@@ -26,6 +26,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from connectors.weblistener.handshake import Refused, tell_refusals
 from engine.contract import ConfigError, ErrorInfo, NotConnected, Stage
 
 HEADERS_LIMIT: Final = 32 * 1024  # bytes of request line and headers
@@ -179,7 +180,10 @@ class PeerConnection(HttpToolsProtocol):
 
 
 class Listener:
-    """Bind, serve an ASGI application, stop.  `bind` and `serve` may follow a `stop` again."""
+    """Bind, serve an ASGI application, stop.  `bind` and `serve` may follow a `stop` again.
+
+    ``refused`` hears of TLS handshakes that failed.
+    """
 
     def __init__(
         self,
@@ -189,7 +193,10 @@ class Listener:
         context: ssl.SSLContext | None,
         *,
         shared: bool = False,
+        refused: Refused,
     ) -> None:
+        if context is not None:
+            tell_refusals(context, refused)
         self._host = host
         self._port = port
         self._limits = limits

@@ -16,7 +16,7 @@ from tests.integration.authority import Authority
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], Any]]:
     """What talks to sockets is tried on both loops: they differ in how connections end."""
     loops: dict[str, Callable[[], Any]] = {"asyncio": asyncio.new_event_loop}
-    if "http" in item.path.stem or "fhir" in item.path.stem:
+    if any(word in item.path.stem for word in ("http", "fhir", "test_links")):
         loops["uvloop"] = uvloop.new_event_loop
     return loops
 

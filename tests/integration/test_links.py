@@ -29,7 +29,6 @@ from engine.contract import (
     Payload,
     RejectedError,
     RetryableError,
-    UncertainError,
 )
 from engine.testing.accepting import RecordingAccept
 from engine.testing.harness import Gone
@@ -280,9 +279,11 @@ class TestCertificates:
             assert error.info.code == "CAREBUS-FORBIDDEN"
             assert not live.accept.received
 
-    @pytest.mark.parametrize("identity", ["stranger", "expired"])
+    @pytest.mark.parametrize(
+        ("identity", "alert"), [("stranger", "UNKNOWN_CA"), ("expired", "CERTIFICATE_EXPIRED")]
+    )
     async def test_a_certificate_that_is_not_trusted(
-        self, rig: TlsLinkSourceHarness, identity: str
+        self, rig: TlsLinkSourceHarness, identity: str, alert: str
     ) -> None:
         shown: Identity = getattr(certificates(), identity)
         async with (
@@ -290,9 +291,13 @@ class TestCertificates:
             linked(f"https://localhost:{rig.port}", tls=calling(shown)) as link,
         ):
             error = await failure(link)
-            assert isinstance(error, NotConnected | UncertainError)
-            assert "certificate" in (error.info.help or "")
+            assert isinstance(error, NotConnected)
+            assert error.info.code == "CAREBUS-TLS"
+            assert error.info.summary == "the peer refused the client certificate"
+            assert alert in (error.info.peer_code or "")
             assert not all(check.ok for check in await link.check())
+            refusals = [line for line in live.services.logged if line.event == "link tls refused"]
+            assert refusals[0].values["reason"] == "CERTIFICATE_VERIFY_FAILED"
             assert not live.accept.received
 
     @pytest.mark.parametrize(
