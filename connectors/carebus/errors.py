@@ -11,8 +11,7 @@ _OWN: Final = (
     ErrorCode(
         "CAREBUS-NO-ANSWER",
         "the message left and no whole answer came back in time",
-        "nothing to do: it is sent again, and the other engine ignores a second copy; when "
-        "it lasts from the first message on, the other engine may refuse our certificate",
+        "nothing to do: it is sent again, and the other engine ignores a second copy",
     ),
     ErrorCode(
         "CAREBUS-BAD-ANSWER",
