@@ -3,6 +3,9 @@
 Every publish is mandatory, persistent and confirmed.  Many are in flight at once on one channel;
 each caller waits for its own.  A message that no queue took is returned before it is confirmed, and
 is known by its id, so that nobody is blamed for another's.
+
+The first envelope that a channel publishes to a queue blocks the channel until the queue has a
+leader.  It therefore has a channel of its own; the rest follows when it is confirmed.
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ class Publisher:
         self._next = 1
         self._unconfirmed: dict[int, _Call] = {}
         self._returned: set[int] = set()
+        self._served: set[tuple[str, str]] = set()  # exchange and key, in the life of the channel
 
     async def run(self) -> None:
         """Keep a confirming channel open until cancelled."""
@@ -72,7 +76,9 @@ class Publisher:
             finally:
                 self._ready.clear()
                 self._channel = None
+                self._served.clear()
                 self._lost()
+                channel.give_up()
 
     async def publish(self, exchange: str, key: str, bodies: Sequence[bytes]) -> None:
         """Return when every one is confirmed in a queue.
@@ -80,6 +86,29 @@ class Publisher:
         Raises Unroutable or BrokerUnavailable.  Cancelled, or late, it says nothing of whether the
         broker has them.
         """
+        if not bodies:
+            return
+        where = (exchange, key)
+        if where not in self._served:
+            await self._tried(exchange, key, bodies[:1])
+            self._served.add(where)
+            bodies = bodies[1:]
+        try:
+            await self._confirmed(exchange, key, bodies)
+        except (BrokerUnavailable, Unroutable):
+            self._served.discard(where)
+            raise
+
+    async def _tried(self, exchange: str, key: str, bodies: Sequence[bytes]) -> None:
+        trial = Publisher(self._link)
+        running = asyncio.create_task(trial.run(), name="broker publisher trial")
+        try:
+            await trial._confirmed(exchange, key, bodies)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def _confirmed(self, exchange: str, key: str, bodies: Sequence[bytes]) -> None:
         if not bodies:
             return
         try:
