@@ -23,7 +23,15 @@ from engine.contract import (
 )
 from engine.store import failures, statements
 from engine.store.database import Connection, Row
-from engine.store.requests import Accepting, Beginning, Job, Recording, RecordingAll, Request
+from engine.store.requests import (
+    Accepting,
+    Beginning,
+    Job,
+    Recording,
+    RecordingAll,
+    Request,
+    events_of,
+)
 from engine.store.rows import (
     CONTROL_ID,
     dedup_digest,
@@ -65,6 +73,7 @@ class Ledger:
         self.event = 0
         self._blocks: dict[int, tuple[int, int]] = {}
         self._remembered = 0  # dedup rows since the last sweep
+        self._events_ahead = 0  # reserved together with the ids of messages, and not given yet
 
     def load(self) -> None:
         """Read the highest ids ever given."""
@@ -92,12 +101,14 @@ class Ledger:
     def forget(self) -> None:
         """After a rollback: what was only believed to be written is not known any more."""
         self._blocks.clear()
+        self._events_ahead = 0
 
     def write(self, requests: Sequence[Request]) -> None:
         """Fills each request's result or failure; raises only what fails the whole batch."""
         accepting = [request for request in requests if isinstance(request, Accepting)]
+        self._events_ahead = 0
         if accepting:
-            self._accept(accepting)
+            self._accept(accepting, events_of(requests))
         if len(accepting) == len(requests):
             return
         moving: dict[int, Recording] = {}
@@ -123,7 +134,8 @@ class Ledger:
 
     # --- acceptance -------------------------------------------------------------------------
 
-    def _accept(self, requests: Sequence[Accepting]) -> None:
+    def _accept(self, requests: Sequence[Accepting], events: int) -> None:
+        """``events``: how many the rest of the batch needs, so that ids are asked for once."""
         known = self._known_copies(requests)
         messages: list[Row] = []
         contents: list[Row] = []
@@ -131,7 +143,9 @@ class Ledger:
         keys: list[Row] = []
         remembered: dict[bytes, Row] = {}
         bounds: dict[int, tuple[int, int]] = {}
-        self.reserve(len(requests), sum(len(request.new.deliveries) for request in requests))
+        given = sum(len(request.new.deliveries) for request in requests)
+        self.reserve(len(requests), given, events)
+        self._events_ahead = events
         seq, number = self.seq, self.delivery
         for request in requests:
             new = request.new
@@ -242,7 +256,10 @@ class Ledger:
                 request.failure = failures.not_begun(found[number][0])
 
     def _record(self, moving: Collection[Recording]) -> None:
-        self.reserve(events=len(moving))
+        if self._events_ahead < len(moving):
+            self.reserve(events=len(moving))
+            self._events_ahead = len(moving)
+        self._events_ahead -= len(moving)
         groups: dict[State, list[Recording]] = {}
         for request in moving:
             groups.setdefault(request.event.state, []).append(request)

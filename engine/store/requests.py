@@ -132,3 +132,14 @@ class Job(Request):
     def __init__(self, future: asyncio.Future[Any], work: Callable[[Ledger], Any]) -> None:
         super().__init__(future)
         self.work = work
+
+
+def events_of(requests: Sequence[Request]) -> int:
+    """How many events are sure to be needed; none where a job gives ids of its own between."""
+    if any(isinstance(request, Job) for request in requests):
+        return 0
+    return sum(
+        len(request.parts) if isinstance(request, RecordingAll) else 1
+        for request in requests
+        if isinstance(request, Recording | RecordingAll)
+    )
