@@ -58,10 +58,11 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise failures.unusable(str(folder), error) from None
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise failures.busy(str(folder)) from None
         yield
-    except BlockingIOError:
-        raise failures.busy(str(folder)) from None
     finally:
         os.close(number)
 
