@@ -43,7 +43,7 @@ def status(
 
 def _show(found: EngineStatus, form: Form) -> None:
     from engine.api.wire import status_to_json
-    from engine.cli.status_table import plain_rows, refusal_of, render_status
+    from engine.cli.status_table import plain_rows, process_lines, refusal_of, render_status
 
     if form is Form.JSON:
         sys.stdout.write(status_to_json(found).decode() + "\n")
@@ -54,6 +54,8 @@ def _show(found: EngineStatus, form: Form) -> None:
         Console().print(render_status(found))
     else:
         print_rows(plain_rows(found))
+        for line in process_lines(found):
+            typer.echo(line, err=True)
         if found.refusing is not None:  # beside the rows, which a program reads
             typer.echo(refusal_of(found.refusing), err=True)
 

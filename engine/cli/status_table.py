@@ -47,7 +47,7 @@ def render_status(status: EngineStatus) -> Table:
         box=box.SIMPLE_HEAD,
         title=title,
         title_justify="left",
-        caption=f"{word('running since')} {local(status.started_at)}",
+        caption=_caption(status),
         caption_justify="left",
         pad_edge=False,
         show_edge=False,
@@ -77,6 +77,25 @@ def render_status(status: EngineStatus) -> Table:
             _trouble(channel),
         )
     return table
+
+
+def _caption(status: EngineStatus) -> str:
+    lines = [f"{word('running since')} {local(status.started_at)}", *process_lines(status)]
+    return "\n".join(lines)
+
+
+def process_lines(status: EngineStatus) -> list[str]:
+    """One line for each living process, where several share the store."""
+    if len(status.nodes) < 2:
+        return []
+    lines = []
+    for node in status.nodes:
+        line = f"{word('process')} {node.name} · {word(node.role or 'starting')}"
+        line += f" · {word('running since')} {local(node.started_at)}"
+        if node.version and node.version != status.version:
+            line += f" · {word('configuration')} {node.version[:12]}"
+        lines.append(line)
+    return lines
 
 
 def plain_rows(status: EngineStatus) -> list[tuple[str, ...]]:
@@ -138,8 +157,14 @@ def _state(channel: ChannelStatus) -> Text:
 
 
 def _trouble(channel: ChannelStatus) -> Text:
-    """The alerts that hold, then the last error."""
-    alerts = ", ".join(word(alert.value) for alert in channel.alerts)
+    """The alerts that hold, who stopped it, where it failed, then the last error."""
+    parts = [word(alert.value) for alert in channel.alerts]
+    if channel.halt is not None:
+        why = f": {channel.halt.reason}" if channel.halt.reason else ""
+        parts.append(f"{word('stopped by')} {channel.halt.actor}{why}")
+    if channel.failed_on and channel.state is not ChannelState.FAILED:
+        parts.append(f"{word('failed')}: {', '.join(channel.failed_on)}")
+    alerts = ", ".join(parts)
     text = Text(alerts, style="yellow bold")
     if channel.last_error is not None:
         text.append("; " if alerts else "", style="")

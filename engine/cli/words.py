@@ -48,6 +48,12 @@ _CHINESE: Final[Mapping[str, str]] = {
     "not ready": "未就绪",
     "takes no new messages": "不再接收新消息",
     "running since": "运行自",
+    "process": "进程",
+    "stopped by": "停止者",
+    # roles of a process
+    "all": "全部",
+    "sources": "接收端",
+    "workers": "发送端",
     "configuration": "配置",
     "more with": "更多",
     "table": "表",
