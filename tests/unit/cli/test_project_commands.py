@@ -500,7 +500,7 @@ def test_every_code_the_engine_can_give_is_described() -> None:
     found: set[str] = set()
     for room in ("flow", "store", "broker", "security"):
         for path in (root / room).rglob("*.py"):
-            found |= set(re.findall(r'"((?:FLOW|STORE|BROKER|TLS)-[A-Z-]+)"', path.read_text()))
+            found |= set(re.findall(r'"((?:FLOW|STORE|BROKER|TLS|ARCHIVE|BACKUP)-[A-Z-]+)"', path.read_text()))
     assert found == set(ENGINE_CODES)
 
 
