@@ -57,11 +57,12 @@ class Messages:
         if content:
             self._log.info("content shown", message_id=message.message_id, actor=actor_of(request))
             try:
-                payload = (await self._engine.store.load(message.message_id)).payload
+                loaded = await self._engine.store.load(message.message_id)
             except UnknownMessage:
                 shown["content"] = None  # purged; its events are kept longer
             else:
-                shown["content"] = payload_to_dict(payload)
+                shown["content"] = payload_to_dict(loaded.payload)
+                shown["attributes"] = dict(loaded.attributes)
         return answer(shown)
 
     async def replay(self, request: Request) -> Response:

@@ -129,6 +129,8 @@ def show(
 def _contents(found: Any) -> None:
     keys = ", ".join(f"{name} {value}" for name, value in found["keys"].items())
     typer.echo(f"{word('keys')}: {keys or word('none')}")
+    for name, value in found.get("attributes", {}).items():
+        typer.echo(f"{name}: {printable(value)}")
     _content(word("content"), found["content"] or {})
     for event in found["history"]:
         for part in ("sent", "reply"):

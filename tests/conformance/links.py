@@ -3,30 +3,23 @@ written out by hand from docs/links.md and not with the connector."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
-import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from connectors.carebus import SPEC
 from connectors.carebus.settings import LinkDestinationSettings, LinkSourceSettings
-from engine.contract import Destination, Outcome, Payload, Services, Source
-from engine.security.tls import TlsSettings, client_context, server_context
-from engine.testing.harness import Gone, Reply
+from engine.contract import Destination, Payload, Services, Source
+from engine.testing.harness import Reply
 from engine.testing.http_dialect import HttpClientDialect, HttpServerDialect
 from engine.testing.peers import TcpPeer, TcpServer, dial, free_port
 from engine.testing.services import TlsContexts
 from tests.conformance.certificates import Identity, certificates
+from tests.conformance.tls import call, contexts
 
 _PUT = re.compile(r"^PUT /link/there/(\S+) HTTP/1\.1", re.MULTILINE)
-
-
-def contexts(settings: Any, server: bool) -> ssl.SSLContext:
-    make = server_context if server else client_context
-    return make(TlsSettings.model_validate(settings))
 
 
 def listening(identity: Identity | None = None) -> dict[str, Any]:
@@ -201,36 +194,6 @@ class LinkSourceHarness:
         return peer
 
 
-class TlsPeer(TcpPeer):
-    """A sending engine over TLS, on asyncio's streams."""
-
-    def __init__(self, streams: Any, dialect: HttpClientDialect) -> None:
-        self._reader, self._writer = streams
-        self._dialect = dialect
-        self._buffer = bytearray()
-
-    async def write(self, wire: bytes) -> None:
-        try:
-            self._writer.write(wire)
-            await self._writer.drain()
-        except (OSError, RuntimeError) as error:
-            raise Gone from error
-
-    async def answer(self) -> Outcome:
-        while (outcome := self._dialect.take_answer(self._buffer)) is None:
-            try:
-                data = await self._reader.read(65536)
-            except OSError as error:
-                raise Gone from error
-            if not data:
-                raise Gone
-            self._buffer += data
-        return outcome
-
-    async def leave(self) -> None:
-        self._writer.transport.abort()
-
-
 class TlsLinkSourceHarness(LinkSourceHarness):
     tls = staticmethod(contexts)
 
@@ -238,16 +201,6 @@ class TlsLinkSourceHarness(LinkSourceHarness):
         return {"port": self.port, "tls": listening(), "peers": ["client"]}
 
     async def connect(self, settings: Mapping[str, Any] | None = None) -> TcpPeer:
-        context = contexts(settings or calling(), False)
-        async with asyncio.timeout(2):
-            while True:
-                try:
-                    streams = await asyncio.open_connection(
-                        "127.0.0.1", self.port, ssl=context, server_hostname="localhost"
-                    )
-                except ConnectionRefusedError:
-                    await asyncio.sleep(0.005)
-                else:
-                    peer = TlsPeer(streams, self.dialect)
-                    self.peers.append(peer)
-                    return peer
+        peer = await call(self.port, settings or calling(), self.dialect)
+        self.peers.append(peer)
+        return peer

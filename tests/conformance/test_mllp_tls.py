@@ -14,7 +14,6 @@ import pytest
 from connectors.mllp.destination import MllpDestination
 from connectors.mllp.settings import MllpSenderSettings
 from engine.contract import Limits, NotConnected, Outcome
-from engine.security.tls import TlsSettings, client_context, server_context
 from engine.testing.destinations import DestinationConformance
 from engine.testing.harness import Gone
 from engine.testing.peers import TcpPeer, TcpServer
@@ -29,11 +28,7 @@ from tests.conformance.mllp import (
     MllpSourceHarness,
     adt,
 )
-
-
-def contexts(settings: Any, server: bool) -> ssl.SSLContext:
-    make = server_context if server else client_context
-    return make(TlsSettings.model_validate(settings))
+from tests.conformance.tls import call, contexts
 
 
 def listening() -> Mapping[str, Any]:
@@ -56,52 +51,6 @@ def calling(identity: Identity | None = None, **more: object) -> Mapping[str, An
     return {**pair, "ca": str(made.ca), **more}
 
 
-class TlsPeer(TcpPeer):
-    """A sending system over TLS, on asyncio's streams."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._dialect = MllpClient()
-        self._buffer = bytearray()
-
-    async def write(self, wire: bytes) -> None:
-        try:
-            self._writer.write(wire)
-            await self._writer.drain()
-        except (OSError, RuntimeError) as error:
-            raise Gone from error
-
-    async def answer(self) -> Outcome:
-        while (outcome := self._dialect.take_answer(self._buffer)) is None:
-            try:
-                data = await self._reader.read(65536)
-            except OSError as error:
-                raise Gone from error
-            if not data:
-                raise Gone
-            self._buffer += data
-        return outcome
-
-    async def leave(self) -> None:
-        self._writer.transport.abort()
-
-
-async def call(port: int, settings: Mapping[str, Any]) -> TlsPeer:
-    """Connect and shake hands, again and again while refused."""
-    context = contexts(settings, False)
-    async with asyncio.timeout(2):
-        while True:
-            try:
-                streams = await asyncio.open_connection(
-                    "127.0.0.1", port, ssl=context, server_hostname="localhost"
-                )
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.005)
-            else:
-                return TlsPeer(*streams)
-
-
 class TlsSourceHarness(MllpSourceHarness):
     tls = staticmethod(contexts)
     secrets = (PASSWORD,)
@@ -111,7 +60,7 @@ class TlsSourceHarness(MllpSourceHarness):
         self.settings = {"tls": dict(listening())}
 
     async def connect(self) -> TcpPeer:
-        peer = await call(self.port, calling())
+        peer = await call(self.port, calling(), MllpClient())
         self.peers.append(peer)
         return peer
 
@@ -161,7 +110,7 @@ class TestRefusedPeers:
     async def _handshake(self, port: int, settings: Mapping[str, Any]) -> None:
         """TLS 1.3 tells a client of its refusal with the first read, 1.2 at once."""
         try:
-            peer = await call(port, settings)
+            peer = await call(port, settings, MllpClient())
         except (ssl.SSLError, ConnectionError):
             return
         with pytest.raises(Gone):

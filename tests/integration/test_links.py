@@ -39,9 +39,9 @@ from tests.conformance.links import (
     LinkSourceHarness,
     TlsLinkSourceHarness,
     calling,
-    contexts,
     listening,
 )
+from tests.conformance.tls import contexts
 from tests.integration.line import Line
 
 HERE = "under-test"

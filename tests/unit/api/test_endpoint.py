@@ -312,6 +312,7 @@ def test_a_message_shows_its_history_and_content_only_when_asked(
     assert "张" not in json.dumps(shown, ensure_ascii=False)
     full = client.show(wanted, content=True)
     assert full["content"]["text"] == BODY.decode("gb18030")
+    assert full["attributes"] == {}
     assert full["keys"] == {"patient": "77"}
     assert full["history"][1]["sent"]["text"] == '{"resourceType":"Bundle"}'
     engine.purged = True
