@@ -12,7 +12,7 @@ from engine.api.problem import Problem
 from engine.contract import DeliveryId, MessageId, Query, State
 
 LARGEST_LIMIT: Final = 1000
-KEYS: Final = ("patient", "visit", "order")
+KEYS: Final = ("patient", "visit", "order", "origin")
 
 _LONGEST: Final = 200
 
