@@ -494,13 +494,16 @@ def test_a_connectors_code_is_described_and_a_near_name_offered(carebus: Carebus
     assert "did you mean mllp" in wrong.stderr
 
 
+_ENGINE_CODE = re.compile(r'"((?:FLOW|STORE|BROKER|TLS|ARCHIVE|BACKUP)-[A-Z-]+)"')
+
+
 def test_every_code_the_engine_can_give_is_described() -> None:
     """Codes stand in the source as texts; each has an entry, and each entry is still in use."""
     root = Path(__file__).parents[3] / "engine"
     found: set[str] = set()
     for room in ("flow", "store", "broker", "security"):
         for path in (root / room).rglob("*.py"):
-            found |= set(re.findall(r'"((?:FLOW|STORE|BROKER|TLS|ARCHIVE|BACKUP)-[A-Z-]+)"', path.read_text()))
+            found |= set(_ENGINE_CODE.findall(path.read_text()))
     assert found == set(ENGINE_CODES)
 
 

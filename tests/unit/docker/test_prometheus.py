@@ -42,7 +42,7 @@ def offered() -> dict[str, set[str]]:
         for name, direction in (("his", "inbound"), ("ward", "outbound"))
     )
     status = EngineStatus(NOW, "v", True, channels, None)
-    text = Metrics(lambda: status, lambda: NOW).render().decode()
+    text = Metrics(now=lambda: NOW).render(status).decode()
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
