@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.api.app import control_app
 from engine.api.engine import Reloaded
 from engine.api.server import serve
 from engine.cli.broker import open_broker
+from engine.cli.collector import spare_the_collector
 from engine.cli.leash import Leash
 from engine.config.model import Configuration, Loaded
 from engine.config.watch import watch
@@ -83,7 +83,7 @@ class EngineProcess:
                     self._leash.hold(lambda: self.stop(fast=False))
 
                 def running() -> None:
-                    _spare_the_collector()
+                    spare_the_collector()
                     if self._leash is None:
                         # Only now the data directory is ours: another engine's files stay.
                         stack.enter_context(announced(settings.data, Access(url_of(bound), token)))
@@ -164,14 +164,6 @@ class EngineProcess:
     async def _reload_on_change(self) -> None:
         async for _ in watch(self._settings.config):
             await self.reload("watch")
-
-
-def _spare_the_collector() -> None:
-    """What was loaded at the start stays for ever: cycles are not looked for in it again, and what
-    a message leaves is mostly freed without the collector."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(1_000, 20, 100)
 
 
 def _token_of(leash: Leash) -> str:
