@@ -313,6 +313,7 @@ async def test_nothing_confirmed_is_lost_when_the_node_dies(node: RabbitNode, ho
                     await asyncio.sleep(0.02)
                 else:
                     confirmed.extend(int(one.delivery) for one in batch)
+                    await asyncio.sleep(0.02)  # nobody consumes: the queue would soon be full
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(4):
