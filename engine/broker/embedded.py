@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from engine.broker.failures import closed, undeclared
 from engine.contract import (
     BrokerUnavailable,
     Envelope,
@@ -28,7 +29,6 @@ from engine.contract import (
     QueueSpec,
     QueueStats,
     Stage,
-    Unroutable,
 )
 
 PARKED_KEPT = 100
@@ -89,14 +89,7 @@ class EmbeddedBroker:
     def _named(self, name: str) -> _Queue:
         queue = self._queues.get(name)
         if queue is None:
-            raise Unroutable(
-                ErrorInfo(
-                    "BROKER-UNROUTABLE",
-                    f"no queue '{name}' is declared",
-                    Stage.ROUTING,
-                    help="declare the queue before publishing to it",
-                )
-            )
+            raise undeclared(name)
         return queue
 
 
@@ -214,9 +207,7 @@ class _Consumer:
         queue = self.queue
         while True:
             if queue.ended:
-                raise BrokerUnavailable(
-                    ErrorInfo("BROKER-CLOSED", "the broker is closed", Stage.SENDING)
-                )
+                raise closed()
             if len(self._open) >= self._prefetch:
                 self._room = asyncio.get_running_loop().create_future()
                 await self._room

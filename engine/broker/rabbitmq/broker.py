@@ -22,6 +22,7 @@ from typing import Any
 
 import structlog
 
+from engine.broker.failures import closed, undeclared
 from engine.broker.rabbitmq import envelopes
 from engine.broker.rabbitmq.address import Address
 from engine.broker.rabbitmq.declaring import Declaring
@@ -264,14 +265,7 @@ class RabbitBroker:
     def _named(self, name: str) -> _Queue:
         queue = self._queues.get(name)
         if queue is None:
-            raise Unroutable(
-                ErrorInfo(
-                    "BROKER-UNROUTABLE",
-                    f"no queue '{name}' is declared",
-                    Stage.ROUTING,
-                    help="declare the queue before publishing to it",
-                )
-            )
+            raise undeclared(name)
         return queue
 
 
@@ -294,9 +288,7 @@ class _Consumer:
         feed = self.queue.feed
         while True:
             if feed.closed:
-                raise BrokerUnavailable(
-                    ErrorInfo("BROKER-CLOSED", "the broker is closed", Stage.SENDING)
-                )
+                raise closed()
             for lost in [each for each in self._open if each.gone]:
                 self._gone(lost)
             if len(self._open) >= self._prefetch:
